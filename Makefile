@@ -1,0 +1,89 @@
+# Every result is a file; every command for people is a short name for a file. `make help` lists them.
+# A target makes what it lacks: `make submission MODEL=v5l` trains, predicts and sweeps where that was not done.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+H      := $(BIN)/harness
+
+DATA   ?= data/VOC2007
+MODEL  ?= v5n
+RECIPE ?= $(MODEL)
+TRAIN  ?= train
+VAL    ?= val
+TEST   ?= test
+ARGS   ?=
+MODELS := v5n v5s v5m v5l v5x v5m-report v5l-report
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:   # a command that failed leaves no half-written result behind
+.SECONDARY:         # and make never tidies away a checkpoint as "intermediate"
+.NOTPARALLEL:       # one GPU: `make -j` must not train two models on it at once
+
+# --- what people type ---------------------------------------------------------------------------------------
+
+help:  ## list the targets
+	@awk -F':.*## ' '/^[a-z0-9$$(): %-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+setup: $(READY)  ## make the environment alone
+demo: runs/demo/score.json  ## the whole flow on drawn scenes, a few minutes on a CPU; leaves a page to open
+	@$(H) leaderboard --html runs/leaderboard.html
+	@$(H) report runs/demo
+data: data/VOC2007  ## download and verify VOC 2007
+$(MODELS:%=train-%): train-%: runs/%/best.pt
+train: runs/$(MODEL)/best.pt  ## train MODEL on DATA; also train-v5n, train-v5s, train-v5m, train-v5l, train-v5x
+eval: runs/$(MODEL)/val-final.npz  ## AP50 of MODEL on the validation split, at the best cell of its sweep
+	@$(H) score $< --data $(DATA) --split $(VAL)
+sweep: runs/$(MODEL)/sweep.csv  ## confidence x IoU grid of MODEL on the validation split
+submission: runs/$(MODEL)/submission.csv  ## MODEL's detections on the test split as a checked CSV
+report: runs/$(MODEL)/report.html  ## one page about MODEL's run
+leaderboard: $(READY)  ## every scored run, best first
+	@$(H) leaderboard --html runs/leaderboard.html
+test: $(READY)  ## the tests, a few minutes
+	$(BIN)/pytest
+test-all: $(READY)  ## the slow ones too
+	$(BIN)/pytest -m ''
+check: $(READY)  ## format, lint, types, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+.PHONY: help setup demo data train $(MODELS:%=train-%) eval sweep submission report leaderboard test test-all check
+
+# --- how each file is made ----------------------------------------------------------------------------------
+
+runs/demo/%: DATA = data/demo
+runs/demo/%: RECIPE = demo
+runs/demo/best.pt: | data/demo
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "want Python 3.11 or later, $(PYTHON) is $$($(PYTHON) --version); try make PYTHON=python3.12" >&2; exit 1; }
+	@echo "making $(VENV); torch brings about 5 GB on Linux (README says how to take the CPU build), give it some minutes"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+data/demo: | $(READY)
+	$(H) data demo $@
+data/VOC2007: | $(READY)
+	$(H) data voc2007 data
+runs/%/best.pt: | $(READY)
+	$(H) train $(RECIPE) --data $(DATA) --train-split $(TRAIN) --val-split $(VAL) --out $(@D) --resume $(ARGS)
+runs/%/val.npz: runs/%/best.pt
+	$(H) predict $(@D) --data $(DATA) --split $(VAL) --out $@
+runs/%/test.npz: runs/%/best.pt
+	$(H) predict $(@D) --data $(DATA) --split $(TEST) --out $@
+runs/%/sweep.csv: runs/%/val.npz
+	$(H) sweep $< --data $(DATA) --split $(VAL) --out $@
+runs/%/final.npz: runs/%/test.npz runs/%/sweep.csv
+	$(H) apply $< --sweep $(@D)/sweep.csv --out $@
+runs/%/val-final.npz: runs/%/val.npz runs/%/sweep.csv
+	$(H) apply $< --sweep $(@D)/sweep.csv --out $@
+runs/%/submission.csv: runs/%/final.npz
+	$(H) csv $< --out $@
+	$(H) check $@
+runs/%/score.json: runs/%/submission.csv
+	$(H) score $< --data $(DATA) --split $(TEST) --json > $@
+runs/%/report.html: runs/%/score.json
+	$(H) report $(@D) --out $@

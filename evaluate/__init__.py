@@ -1,0 +1,1 @@
+"""Suppression, scores and sweeps of detection tables. Runs where torch does not."""

@@ -1,0 +1,1 @@
+"""What a person drives: data in, training, prediction, reports and the `harness` command."""

@@ -1,0 +1,82 @@
+"""List files, one photo a line: its name, then `xmin ymin xmax ymax class` for each object.
+
+    000358.jpg 89 100 387 284 6 23 33 110 287 14
+
+Corners are VOC's, 1-based and inclusive; the class is an index into classes.txt beside the list, else into VOC's 20.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from evaluate.tables import InputError
+from harness.data.source import VOC_CLASSES, Object, Problem, Record, Size, from_inclusive, numbered_lines, read_classes
+
+
+class ListFiles:
+    """Lists of one folder, each a split by its file's name; photos in `images`, else in a folder beside them."""
+
+    def __init__(self, lists: list[Path], images: Path | None = None) -> None:
+        self.lists = {path.stem: path for path in lists}
+        self.folder = lists[0].parent
+        self.images = images or self._find_images()
+
+    def _find_images(self) -> Path:
+        tried = [self.folder / name for name in ("JPEGImages", "images", ".")]
+        first = next((words[0] for path in self.lists.values() for words in _rows(path).values()), "")
+        for folder in tried:
+            if first and (folder / first).is_file():
+                return folder
+        raise InputError(
+            f"{self.folder}: no folder has the first photo listed, {first or 'none'}; "
+            f"tried {', '.join(map(str, tried))}; --images names another"
+        )
+
+    def splits(self) -> tuple[str, ...]:
+        return tuple(self.lists)
+
+    def classes(self) -> tuple[str, ...]:
+        path = self.folder / "classes.txt"
+        return read_classes(path) if path.exists() else VOC_CLASSES
+
+    def photos(self, split: str) -> tuple[dict[str, Path], list[Problem]]:
+        list_file = self.lists[split]
+        photos: dict[str, Path] = {}
+        problems = []
+        for line, (image_id, *_) in _rows(list_file).items():
+            if image_id in photos:
+                problems.append(Problem(str(list_file), line, image_id, f"{image_id} is listed twice"))
+            photos[image_id] = self.images / image_id
+            if not photos[image_id].is_file():
+                what = f"photo is missing: want {photos[image_id]}"
+                problems.append(Problem(str(list_file), line, image_id, what))
+        return photos, problems
+
+    def records(
+        self, split: str, photos: Mapping[str, Path], sizes: Mapping[str, Size]
+    ) -> tuple[list[Record], list[Problem]]:
+        list_file, classes = str(self.lists[split]), self.classes()
+        records, problems = [], []
+        for line, (image_id, *words) in _rows(self.lists[split]).items():
+            objects = []
+            for start in range(0, len(words), 5):
+                written = " ".join(words[start : start + 5])
+                try:
+                    xmin, ymin, xmax, ymax = (float(word) for word in words[start : start + 4])
+                    label = int(words[start + 4])
+                except (ValueError, IndexError):
+                    what = f"want xmin ymin xmax ymax class for each object, found {written}"
+                    problems.append(Problem(list_file, line, image_id, what))
+                    break
+                if 0 <= label < len(classes):
+                    box = from_inclusive(xmin, ymin, xmax, ymax)
+                    objects.append(Object(classes[label], box, False, line, written))
+                else:
+                    what = f"class {label} is not in 0..{len(classes) - 1}"
+                    problems.append(Problem(list_file, line, image_id, what))
+            records.append(Record(image_id, objects, list_file))
+        return records, problems
+
+
+def _rows(path: Path) -> dict[int, list[str]]:
+    """Line number -> the line's words."""
+    return {line: text.split() for line, text in numbered_lines(path)}

@@ -1,0 +1,145 @@
+"""VOC devkit layout: Annotations/*.xml, ImageSets/Main/SPLIT.txt, JPEGImages/.
+
+Source: http://host.robots.ox.ac.uk/pascal/VOC/voc2007/devkit_doc_07-Jun-2007.pdf
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from xml.parsers import expat
+
+from harness.data.source import (
+    PHOTO_SUFFIXES,
+    VOC_CLASSES,
+    Object,
+    Problem,
+    Record,
+    Size,
+    from_inclusive,
+    list_photos,
+    numbered_lines,
+    read_classes,
+)
+
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+class Voc:
+    """The data set below `root`; `images` takes the place of root/JPEGImages."""
+
+    def __init__(self, root: Path, images: Path | None = None) -> None:
+        self.root = root
+        self.images = images or root / "JPEGImages"
+
+    def splits(self) -> tuple[str, ...]:
+        """The lists in ImageSets/Main, less the devkit's CLASS_SPLIT.txt with a flag beside each name."""
+        files = {path.stem: path for path in sorted((self.root / "ImageSets" / "Main").glob("*.txt"))}
+
+        def by_class(stem: str) -> bool:
+            lines = numbered_lines(files[stem]) if stem.rpartition("_")[2] in files and "_" in stem else []
+            return bool(lines) and all(re.fullmatch(r"\S+\s+(-1|0|1)", line) for _, line in lines)
+
+        return tuple(stem for stem in files if not by_class(stem))
+
+    def classes(self) -> tuple[str, ...]:
+        """root/classes.txt; else VOC's 20 when every object of every split is one; else all names, sorted."""
+        if (self.root / "classes.txt").exists():
+            return read_classes(self.root / "classes.txt")
+        names = set()
+        for path in (self.root / "Annotations").glob("*.xml"):
+            record, _ = read_xml(path, "")
+            names |= {o.name for o in record.objects} if record else set()
+        return VOC_CLASSES if names <= set(VOC_CLASSES) else tuple(sorted(names))
+
+    def photos(self, split: str) -> tuple[dict[str, Path], list[Problem]]:
+        list_file = self.root / "ImageSets" / "Main" / f"{split}.txt"
+        present = {name.rpartition(".")[0]: name for name in reversed(list_photos(self.images))}  # a.jpg before a.png
+        photos: dict[str, Path] = {}
+        problems = []
+        for line, stem in numbered_lines(list_file):
+            if stem.lower().endswith(PHOTO_SUFFIXES):  # some sets list file names
+                stem = stem.rpartition(".")[0]
+            image_id = present.get(stem, f"{stem}.jpg")
+            if image_id in photos:
+                problems.append(Problem(str(list_file), line, image_id, f"{stem} is listed twice"))
+            elif stem not in present:
+                what = f"photo is missing: want {self.images / image_id} (or .jpeg, .png)"
+                problems.append(Problem(str(list_file), line, image_id, what))
+            photos[image_id] = self.images / image_id
+        return photos, problems
+
+    def records(
+        self, split: str, photos: Mapping[str, Path], sizes: Mapping[str, Size]
+    ) -> tuple[list[Record], list[Problem]]:
+        records, problems = [], []
+        for image_id in photos:
+            record, wrong = read_xml(self.root / "Annotations" / f"{image_id.rpartition('.')[0]}.xml", image_id)
+            problems += wrong
+            if record:
+                records.append(record)
+        return records, problems
+
+
+def read_xml(path: Path, image_id: str) -> tuple[Record | None, list[Problem]]:
+    """One annotation with the line of each object; None when the file is missing or is not whole XML."""
+    try:
+        found, objects = _leaves(path.read_bytes())
+    except FileNotFoundError:
+        return None, [Problem(str(path), None, image_id, "annotation is missing")]
+    except expat.ExpatError as error:
+        what = f"not whole XML: {expat.errors.messages[error.code]}"
+        return None, [Problem(str(path), error.lineno, image_id, what)]
+    except (LookupError, ValueError) as error:  # the encoding it declares
+        return None, [Problem(str(path), 1, image_id, f"cannot be decoded: {error}")]
+    if "annotation" not in found:
+        return None, [Problem(str(path), 1, image_id, "want <annotation> as the outermost element")]
+    usable, problems = [], []
+    for line, leaves in objects:
+        written = " ".join(leaves.get(f"bndbox/{key}", "?") for key in CORNERS)
+        try:
+            xmin, ymin, xmax, ymax = (float(leaves[f"bndbox/{key}"]) for key in CORNERS)
+            difficult = bool(int(leaves.get("difficult", "0") or 0))
+            xyxy = from_inclusive(xmin, ymin, xmax, ymax)
+            usable.append(Object(leaves["name"], xyxy, difficult, line, written))
+        except (KeyError, ValueError):
+            what = f"object without a name, four corners and a 0 or 1 for difficult: {leaves.get('name')} {written}"
+            problems.append(Problem(str(path), line, image_id, what))
+    try:
+        size = (int(float(found["size/height"])), int(float(found["size/width"])))
+    except (KeyError, ValueError):
+        size = None
+    return Record(image_id, usable, str(path), size, found.get("filename")), problems
+
+
+def _leaves(xml: bytes) -> tuple[dict[str, str], list[tuple[int, dict[str, str]]]]:
+    """Path -> text below the outermost element, and for each <object> its line and the same below it.
+
+    The parts of an object (VOC's heads, hands and feet) have paths of their own and so stay out of its box.
+    """
+    found: dict[str, str] = {}
+    objects: list[tuple[int, dict[str, str]]] = []
+    path: list[str] = []
+    text: list[str] = []
+
+    def start(tag: str, _: object) -> None:
+        path.append(tag)
+        text.clear()
+        if path[1:] == ["object"]:
+            objects.append((parser.CurrentLineNumber, {}))
+
+    def end(_: str) -> None:
+        below = path[1:]
+        if below[:1] == ["object"]:
+            objects[-1][1].setdefault("/".join(below[1:]), "".join(text).strip())
+        else:
+            found.setdefault("/".join(below) or path[0], "".join(text).strip())
+        path.pop()
+        text.clear()
+
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = text.append
+    parser.Parse(xml, True)
+    return found, objects

@@ -1,0 +1,167 @@
+"""Batches for training and prediction, made by threads.
+
+Threads, not processes: OpenCV lets go of the interpreter while it works, and a finished batch is already where it is
+needed; sending images between processes costs as much as decoding them. Images are stored (B, H, W, 3) and handed
+out as (B, 3, H, W), which is torch's channels_last without a copy.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import PIL.Image
+import torch
+from torch import Tensor
+
+from evaluate.tables import Array, GroundTruth, InputError
+from harness.augment import Augment, Frame, Image, Sample, draw, letterbox, render
+from models.detector import Target
+
+T = TypeVar("T")
+AHEAD = 2  # batches in the making while the caller uses one
+
+
+class Photos:
+    """Photos by position: `photos[i]` is (h, w, 3) uint8 RGB, read-only.
+
+    Pixels are as stored: an EXIF rotation is not applied, because annotations are on stored pixels. Decoded photos
+    stay in memory until together they reach `cache_bytes`; those that come later are decoded each time.
+    """
+
+    def __init__(self, paths: Sequence[Path], *, cache_bytes: int = 2 * 1024**3):
+        self.paths = tuple(paths)
+        self._room = cache_bytes
+        self._cache: dict[int, Image] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Image:
+        """Raises InputError, naming the file, when it is missing or no image."""
+        photo = self._cache.get(index)
+        if photo is None:
+            photo = read_photo(self.paths[index])
+            with self._lock:
+                if index not in self._cache and photo.nbytes <= self._room:
+                    self._room -= photo.nbytes
+                    self._cache[index] = photo
+        return photo
+
+    @cached_property
+    def sizes(self) -> list[tuple[int, int]]:
+        """(height, width) of every photo, from the files' headers."""
+        return [_size(path) for path in self.paths]
+
+
+def read_photo(path: Path) -> Image:
+    """A file -> (h, w, 3) uint8 RGB, read-only, EXIF rotation not applied. Raises InputError naming the file."""
+    try:
+        photo = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    except (OSError, cv2.error) as error:
+        raise InputError(f"{path}: want an image: {error}") from error
+    if photo is None:
+        raise InputError(f"{path}: want an image, OpenCV cannot decode this file")
+    photo.flags.writeable = False
+    return photo
+
+
+def train_batches(
+    photos: Photos, truth: GroundTruth, *, augment: Augment, size: int, batch: int, seed: int, epoch: int, threads: int
+) -> Iterator[tuple[Tensor, list[Target]]]:
+    """One epoch: each photo once, in random order. -> images (B, 3, size, size) uint8; a target an image.
+
+    `photos[i]` shows `truth.image_ids[i]`. A sample depends on seed, epoch and its photo alone, not on the number of
+    threads. Boxes marked difficult are left out, as VOC's lists do. The last batch holds what is left.
+    """
+    if len(photos) != len(truth.image_ids):
+        raise InputError(f"{len(photos)} photos, but the truth lists {len(truth.image_ids)} images")
+    known = truth.take(~truth.difficult)
+    rows = list(known.rows_by_image())
+
+    def sample(index: int) -> Sample:
+        photo = photos[index]
+        h, w = photo.shape[:2]
+        return photo, known.label[rows[index]], known.xyxy[rows[index]].clip(0, [w, h, w, h])
+
+    def fill(index: int, out: Image) -> Target:
+        rng = np.random.default_rng([1, seed, epoch, index])
+        labels, xyxy = render(draw(rng, index, len(photos), augment, size), sample, out)
+        return torch.from_numpy(labels), torch.from_numpy(xyxy)
+
+    order = np.random.default_rng([0, seed, epoch]).permutation(len(photos))
+    for _, images, targets in _filled(_split(order, batch), lambda _: (size, size), fill, threads):
+        yield images, targets
+
+
+def predict_batches(
+    photos: Photos, *, size: int, stride: int, batch: int, threads: int, rectangular: bool = True
+) -> Iterator[tuple[Array, Tensor, list[Frame]]]:
+    """Every photo once, letterboxed. -> positions in `photos` (B,); images (B, 3, H, W) uint8; a frame a photo.
+
+    A photo's long side becomes `size`. Rectangular batches hold photos of like shape, so H and W need only be the next
+    multiples of `stride`; otherwise both are `size`. Raises InputError when `size` is no multiple of `stride`.
+    """
+    if size % stride:
+        raise InputError(f"size {size}: want a multiple of the network's stride, {stride}")
+
+    def canvas(indices: Array) -> tuple[int, int]:
+        if not rectangular:
+            return size, size
+        shapes = [photos.sizes[i] for i in indices]
+        return tuple(max(-(-size * s[axis] // (max(s) * stride)) * stride for s in shapes) for axis in (0, 1))
+
+    def fill(index: int, out: Image) -> Frame:
+        out[:], frame = letterbox(photos[index], out.shape[:2])
+        return frame
+
+    order = np.arange(len(photos))
+    if rectangular:
+        order = np.argsort([h / w for h, w in photos.sizes], kind="stable")
+    return _filled(_split(order, batch), canvas, fill, threads)
+
+
+def _split(order: Array, batch: int) -> list[Array]:
+    return [order[start : start + batch] for start in range(0, len(order), batch)]
+
+
+def _filled(
+    batches: Sequence[Array], canvas: Callable[[Array], tuple[int, int]], fill: Callable[[int, Image], T], threads: int
+) -> Iterator[tuple[Array, Tensor, list[T]]]:
+    """For each batch of positions: positions; images (B, 3, H, W) uint8, channels_last; what `fill` returned.
+
+    `fill(position, out)` runs on a thread and paints `out` (H, W, 3). Each batch has memory of its own.
+    """
+    cv2.setNumThreads(0)  # the threads here are enough; OpenCV's own would fight them
+    ahead: deque[tuple[Array, Image, list[Future[T]]]] = deque()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for indices in batches:
+            images = np.empty((len(indices), *canvas(indices), 3), np.uint8)
+            jobs = [pool.submit(fill, int(i), out) for i, out in zip(indices, images, strict=True)]
+            ahead.append((indices, images, jobs))
+            if len(ahead) > AHEAD:
+                yield _finished(*ahead.popleft())
+        while ahead:
+            yield _finished(*ahead.popleft())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _finished(indices: Array, images: Image, jobs: list[Future[T]]) -> tuple[Array, Tensor, list[T]]:
+    found = [job.result() for job in jobs]
+    return indices, torch.from_numpy(images).permute(0, 3, 1, 2), found
+
+
+def _size(path: Path) -> tuple[int, int]:
+    try:
+        with PIL.Image.open(path) as image:
+            return image.height, image.width
+    except OSError as error:
+        raise InputError(f"{path}: want an image: {error}") from error

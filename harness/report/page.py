@@ -1,0 +1,176 @@
+"""A run folder -> one HTML page that opens from disk."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from evaluate import sweep
+from evaluate.sweep import Cell
+from evaluate.tables import Detections, InputError, written_whole
+from evaluate.voc_map import precision_recall
+from harness.data.dataset import load_split
+from harness.report.gallery import gallery, picture_uri
+from harness.report.plots import best_epoch, curves_svg, pr_points, read_log
+from harness.report.template import render
+
+METRICS = {"voc-area": "AP50", "voc-11pt": "AP50 (11 points)", "coco": "AP50–95"}
+FILES = {
+    "recipe.toml": "what was trained and how",
+    "run.json": "where the run came from",
+    "log.jsonl": "loss of every step, AP50 of every epoch",
+    "best.pt": "the best weights",
+    "last.pt": "the state to resume from",
+    "val.npz": "candidates on validation",
+    "sweep.csv": "AP50 at each pair of thresholds",
+    "test.npz": "candidates on the test split",
+    "final.npz": "detections after the best pair",
+    "score.json": "their score",
+    "submission.csv": "the same detections, for the competition",
+}
+BATCH_SIDE = 1408  # pixels
+
+
+@dataclass(frozen=True)
+class Headline:
+    value: float
+    metric: str
+    on: str
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep's cells as a grid."""
+
+    best: Cell
+    ious: list[float]
+    rows: dict[float, list[Cell | None]]  # by conf, a cell for each of ious
+    lowest: float
+
+    def heat(self, cell: Cell) -> float:
+        """0 at the lowest AP of the grid, 1 at the best, squared: most cells are close to the best."""
+        return ((cell.map - self.lowest) / ((self.best.map - self.lowest) or 1)) ** 2
+
+
+def write_report(run: Path, out: Path) -> None:
+    """Write the page to `out` whole or not at all; a section whose files the run does not have yet is left out.
+
+    The photos are read from where the run found its data; without them the page says so. Raises InputError when the
+    folder holds nothing of a run, or a file of it is damaged.
+    """
+    files = {name: (what, (run / name).stat().st_size) for name, what in FILES.items() if (run / name).is_file()}
+    if not files:
+        raise InputError(f"{run}: want the folder of a run, it has none of {', '.join(FILES)}")
+    made = _json(run / "run.json")
+    score = _json(run / "score.json")
+    steps, epochs = read_log(run / "log.jsonl") if "log.jsonl" in files else ([], [])
+    grid = _grid(sweep.read_csv(run / "sweep.csv")) if "sweep.csv" in files else None
+    newest = max((run / name).stat().st_mtime for name in files)
+    values: dict[str, Any] = {
+        "name": run.resolve().name,
+        "run": made,
+        "data_name": Path(made["data"]).name if made else "",
+        "headline": _headline(score, grid, epochs),
+        "facts": _facts(made, score, epochs) | {"Written": f"{datetime.fromtimestamp(newest, UTC):%d %B %Y}"},
+        "classes": _best_first(score.get("per_class", {})),
+        "sweep": grid,
+        "curves": [Markup(svg) for svg in curves_svg(steps, epochs)],
+        "first_batch": _first_batch(run / "first_batch.jpg"),
+        "recipe": (run / "recipe.toml").read_text() if "recipe.toml" in files else "",
+        "files": files,
+    }
+    values |= _seen(run, made, score)
+    with written_whole(out) as scratch:
+        scratch.write_text(render("report.html", **values), encoding="utf-8")
+
+
+def _seen(run: Path, made: dict[str, Any], score: dict[str, Any]) -> dict[str, Any]:
+    """Pictures, counts and curves of the detections beside their truth, or why there are none."""
+    split = score.get("split") or "test"
+    values: dict[str, Any] = {"split": split, "gallery": None, "gallery_note": "", "counts": {}, "pr": {}}
+    if not (run / "final.npz").is_file():
+        return values
+    if not made:
+        return values | {"gallery_note": "run.json, which says where the photos are, is missing"}
+    dets = Detections.load(run / "final.npz")
+    try:
+        data = load_split(Path(made["data"]), split)
+        shown = gallery(dets, data)
+        curves = precision_recall(dets, data.truth)
+    except InputError as error:  # the data set is gone, or is another one by now
+        return values | {"gallery_note": str(error)}
+    truth = data.truth
+    objects = np.bincount(truth.label[~truth.difficult], minlength=len(truth.classes)).tolist()
+    values |= {"counts": dict(zip(truth.classes, objects, strict=True))}
+    return values | {"gallery": shown, "pr": {name: pr_points(curve) for name, curve in curves.items()}}
+
+
+def _headline(score: dict[str, Any], grid: Sweep | None, epochs: list[dict[str, Any]]) -> Headline | None:
+    """The most final number there is."""
+    if score:
+        metric = METRICS.get(score["metric"], score["metric"])
+        return Headline(score["map"], metric, f"{score.get('split') or 'test'}, {score['images']} photos")
+    if grid:
+        return Headline(grid.best.map, "AP50", "validation, after the sweep")
+    if epochs:
+        value, epoch, which = best_epoch(epochs)
+        weights = "averaged weights" if which == "ema" else "model"
+        return Headline(value, "AP50", f"validation, epoch {epoch}, {weights}")
+    return None
+
+
+def _facts(made: dict[str, Any], score: dict[str, Any], epochs: list[dict[str, Any]]) -> dict[str, str]:
+    facts = {}
+    if made:
+        facts["Trained on"] = f"{made['train']['images']:,} photos"
+    if epochs:
+        facts["Epochs"] = f"{len(epochs)}"
+        facts["Time"] = _duration(sum(sum(line["seconds"].values()) for line in epochs))
+        facts["Speed"] = f"{median(line['images_per_second'] for line in epochs):.3g} photos/s"
+    if made:
+        facts["Machine"] = made["device"]
+    if score.get("conf") is not None:
+        facts["Thresholds"] = f"score {score['conf']:g}, NMS {score['iou']:g}"
+    return facts
+
+
+def _best_first(per_class: dict[str, float | None]) -> list[tuple[str, float | None]]:
+    """Classes by falling AP, those without truth last."""
+    return sorted(per_class.items(), key=lambda item: 1 if item[1] is None else -item[1])
+
+
+def _grid(cells: list[Cell]) -> Sweep:
+    at = {(cell.conf, cell.iou): cell for cell in cells}
+    ious = sorted({cell.iou for cell in cells})
+    rows = {conf: [at.get((conf, iou)) for iou in ious] for conf in sorted({cell.conf for cell in cells})}
+    return Sweep(sweep.best(cells), ious, rows, min(cell.map for cell in cells))
+
+
+def _first_batch(path: Path) -> str:
+    from harness.loader import read_photo  # imports torch
+
+    return picture_uri(read_photo(path), BATCH_SIDE) if path.is_file() else ""
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """The object in a file, {} when there is none."""
+    if not path.is_file():
+        return {}
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path}: want JSON: {error}") from None
+    return content
+
+
+def _duration(seconds: float) -> str:
+    """3 h 05 min, 18 min or 42 s."""
+    minutes = round(seconds / 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes} min" if minutes else f"{seconds:.0f} s"

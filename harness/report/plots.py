@@ -1,0 +1,141 @@
+"""A run's log as figures: one PNG for its folder, one SVG a panel for the page.
+
+matplotlib is imported inside: whoever trains without drawing does not wait for it.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evaluate.tables import InputError, written_whole
+from evaluate.voc_map import Curve
+from harness.draw import PALETTE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Line = dict[str, Any]  # of log.jsonl
+
+INK = "#16191d"  # text and axes
+COLOURS = tuple("#{:02x}{:02x}{:02x}".format(*colour) for colour in PALETTE)
+ON_PAGE = {INK: "currentColor"} | {colour: f"var(--series-{i})" for i, colour in enumerate(COLOURS)}
+PANEL = (4.8, 3.2)  # inches
+
+
+def read_log(path: Path) -> tuple[list[Line], list[Line]]:
+    """The lines of steps and the lines of epochs. A last line cut short by a kill is left out."""
+    try:
+        lines = [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    except ValueError as error:
+        raise InputError(f"{path}: want one JSON object a line: {error}") from None
+    return [line for line in lines if "loss" in line], [line for line in lines if "map" in line]
+
+
+def best_epoch(epochs: list[Line]) -> tuple[float, int, str]:
+    """The highest AP50, its epoch (from 1) and whether "model" or "ema" reached it; the first of equals."""
+    scored = [(value, line["epoch"] + 1, which) for line in epochs for which, value in line["map"].items()]
+    return max(scored, key=lambda item: item[0])
+
+
+def save_curves(log: Path, out: Path) -> None:
+    """Write loss and AP50 by epoch, side by side, as a PNG. The log holds at least one whole epoch."""
+    from matplotlib.figure import Figure
+
+    steps, epochs = read_log(log)
+    with _style():
+        figure = Figure(figsize=(2 * PANEL[0], PANEL[1]), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        plot_loss(left, steps)
+        plot_map(right, epochs)
+        with written_whole(out) as scratch:
+            figure.savefig(scratch, format="png", dpi=150)
+
+
+def curves_svg(steps: list[Line], epochs: list[Line]) -> list[str]:
+    """The same panels as SVG elements; one that has no data yet is left out."""
+    return [_svg(plot, lines) for plot, lines in ((plot_loss, steps), (plot_map, epochs)) if lines]
+
+
+def plot_loss(axes: "Axes", steps: list[Line]) -> None:
+    """The total of every step in a faint line; the mean of each epoch, total and parts, in strong ones."""
+    from matplotlib.ticker import LogFormatter
+
+    names = list(steps[0]["loss"])
+    parts = np.array([[step["loss"][name] for name in names] for step in steps])  # (S, P)
+    epoch = np.array([step["epoch"] for step in steps])
+    epoch_steps = np.bincount(epoch).max()
+    at = (1 + np.array([step["step"] for step in steps])) / epoch_steps
+    axes.plot(at, parts.sum(1), color=INK, alpha=0.2, linewidth=0.6)
+    epochs = np.unique(epoch)
+    means = np.array([parts[epoch == e].mean(0) for e in epochs])  # (E, P)
+    axes.plot(epochs + 0.5, means.sum(1), color=INK, marker=".", label="total")
+    for i, name in enumerate(names):
+        axes.plot(epochs + 0.5, means[:, i], color=COLOURS[i % len(COLOURS)], marker=".", label=name)
+    axes.set(title="Training loss", xlabel="epoch", yscale="log")
+    axes.yaxis.set_major_formatter(LogFormatter())  # 0.5 and not 5 x 10^-1
+    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.7)))
+    axes.legend(ncols=2)
+
+
+def plot_map(axes: "Axes", epochs: list[Line]) -> None:
+    """AP50 of the model and of its average after each epoch, the best one ringed."""
+    at = [line["epoch"] + 1 for line in epochs]
+    for which, colour, name in (("ema", COLOURS[0], "averaged weights (EMA)"), ("model", COLOURS[1], "model")):
+        axes.plot(at, [line["map"][which] for line in epochs], color=colour, marker=".", label=name)
+    best, epoch, _ = best_epoch(epochs)
+    axes.plot(epoch, best, "o", color=INK, fillstyle="none", markersize=10, label=f"best: {best:.4f} at epoch {epoch}")
+    axes.set(title="AP50 on validation", xlabel="epoch")
+    axes.legend(loc="lower right")
+
+
+def pr_points(curve: Curve) -> str:
+    """Points for an SVG polyline in a box of 100 x 100: recall to the right, precision upwards."""
+    few = slice(None, None, -(-len(curve.recall) // 100) or 1)
+    points = zip(100 * curve.recall[few], 100 - 100 * curve.precision[few], strict=True)
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+
+
+def _svg(plot: Callable[["Axes", list[Line]], None], lines: list[Line]) -> str:
+    """One panel as an <svg> element that takes its colours and font from the page."""
+    from io import StringIO
+
+    from matplotlib.figure import Figure
+
+    with _style():
+        figure = Figure(figsize=PANEL, layout="constrained")
+        plot(figure.subplots(), lines)
+        file = StringIO()
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    text = file.getvalue()
+    text = text[text.index("<svg") :]  # no XML declaration, no DOCTYPE
+    for colour, variable in ON_PAGE.items():
+        text = text.replace(colour, variable)
+    return text
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    import matplotlib
+
+    look: Any = {  # matplotlib types every key
+        **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
+        "axes.grid": True,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titleweight": "bold",
+        "axes.titlesize": 10,
+        "font.size": 9,
+        "grid.alpha": 0.12,
+        "grid.color": INK,
+        "legend.frameon": False,
+        "lines.linewidth": 1.6,
+        "lines.markersize": 4,
+        "svg.fonttype": "none",  # text stays text
+        "svg.hashsalt": "harness",  # the same ids every time
+    }
+    with matplotlib.rc_context(look):
+        yield

@@ -1,0 +1,245 @@
+"""The training loop. Read it top to bottom.
+
+A run folder holds recipe.toml, run.json (where it came from), log.jsonl (a line a step, a line an epoch), TensorBoard
+events, first_batch.jpg, curves.png, last.pt to resume from, and best.pt. best.pt comes last, by rename: while it is
+missing, the run has not finished.
+
+Bit-for-bit: augmentation depends on (seed, epoch, photo) alone, and last.pt holds everything else that changes. So a
+run killed at any moment resumes from the end of its last whole epoch and, on the CPU, ends with the same weights.
+"""
+
+import json
+import math
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from evaluate.nms import nms
+from evaluate.tables import GroundTruth, InputError
+from evaluate.voc_map import voc_map
+from harness import checkpoint
+from harness.augment import Augment
+from harness.config import Recipe
+from harness.data.dataset import Dataset
+from harness.draw import draw_boxes, grid, write_jpeg
+from harness.ema import Ema
+from harness.errors import JobError
+from harness.loader import Photos, train_batches
+from harness.predict import pick_device, pick_precision, predict
+from harness.report.plots import save_curves
+from harness.run_folder import open_run
+from models.detector import Detector, Target
+from models.weights import WeightsError, transfer
+from models.yolov5 import YoloV5
+
+VAL_CANDIDATES = 300  # boxes an image into NMS while training, as in the reports; the final sweep takes 3000
+VAL_IOU = 0.6
+
+
+def train(recipe: Recipe, train_set: Dataset, val_set: Dataset, out: Path, *, device: str, resume: bool) -> float:
+    """Train and leave `out`/best.pt, the weights (plain or averaged) with the best AP50 on `val_set`. -> that AP50.
+
+    Raises InputError where `out` holds another run, JobError at a loss that is not finite or when memory ends.
+    """
+    on = pick_device(device)
+    precision = pick_precision(recipe.precision, on)
+    open_run(recipe, train_set, val_set, out, on, precision, resume)
+
+    torch.manual_seed(recipe.seed)
+    if on.type == "cpu":
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # it costs time and nothing reads such memory
+    model = checkpoint.build(recipe, train_set.truth.classes)
+    if recipe.weights:
+        _start_from(Path(recipe.weights), model)
+    model.to(on, memory_format=torch.channels_last)
+    photos = Photos(train_set.photos)
+    val_photos = Photos(val_set.photos)
+    epoch_steps = -(-len(photos) // recipe.batch)
+    ema = Ema(model, recipe.ema_epochs * epoch_steps)
+    optimizer = build_optimizer(model, recipe)
+    done, best = 0, -1.0
+    if resume and (out / "last.pt").exists():
+        done, best = _restore(out, model, ema, optimizer)
+
+    bar = tqdm(total=recipe.epochs * epoch_steps, initial=done * epoch_steps, desc="train", unit="step", mininterval=1)
+    with bar, open(out / "log.jsonl", "a") as log, SummaryWriter(out, purge_step=done * epoch_steps) as board:
+        for epoch in range(done, recipe.epochs):
+            started = time.perf_counter()
+            model.train()
+            batches = train_batches(
+                photos,
+                train_set.truth,
+                augment=augment_at(recipe, epoch),
+                size=recipe.image_size,
+                batch=recipe.batch,
+                seed=recipe.seed,
+                epoch=epoch,
+                threads=recipe.threads,
+            )
+            for step, (images, targets) in enumerate(batches, start=epoch * epoch_steps):
+                if step == 0:
+                    _picture(images, targets, model.classes, out / "first_batch.jpg")
+                lr = set_rates(optimizer, recipe, step, epoch_steps)
+                try:
+                    pixels = images.to(on, non_blocking=True).float().div_(255)
+                    targets = [(labels.to(on), xyxy.to(on)) for labels, xyxy in targets]
+                    with torch.autocast(on.type, dtype=precision, enabled=precision != torch.float32):
+                        raw = model(pixels)
+                    parts = model.loss(raw, targets)
+                    total = torch.stack(list(parts.values())).sum()
+                    shown = {name: value.item() for name, value in parts.items()}
+                    if not math.isfinite(sum(shown.values())):
+                        raise JobError(f"step {step}: loss is not finite: {shown}; try lr={recipe.lr / 2:g}")
+                    optimizer.zero_grad(set_to_none=True)
+                    total.backward()
+                except (torch.OutOfMemoryError, RuntimeError) as error:
+                    if not _out_of_memory(error):
+                        raise
+                    smaller = f"batch={recipe.batch // 2}" if recipe.batch > 1 else "a smaller image_size"
+                    raise JobError(
+                        f"out of memory at batch={recipe.batch} image_size={recipe.image_size}: try {smaller}"
+                    ) from None
+                nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+                optimizer.step()
+                ema.update(model)
+                log.write(json.dumps({"epoch": epoch, "step": step, "lr": lr, "loss": shown}) + "\n")
+                for name, value in shown.items():
+                    board.add_scalar(f"loss/{name}", value, step)
+                bar.set_postfix(epoch=f"{epoch + 1}/{recipe.epochs}", loss=f"{sum(shown.values()):.3f}", best=f"{best:.3f}")
+                bar.update()
+
+            trained = time.perf_counter()
+            scores = {
+                "model": validate(model, val_photos, val_set.truth, recipe, precision),
+                "ema": validate(ema.model, val_photos, val_set.truth, recipe, precision),
+            }
+            board.add_scalars("map", scores, (epoch + 1) * epoch_steps)
+            speed = len(photos) / (trained - started)
+            seconds = {"train": trained - started, "validate": time.perf_counter() - trained}
+            log.write(json.dumps({"epoch": epoch, "map": scores, "seconds": seconds, "images_per_second": speed}) + "\n")
+            log.flush()
+
+            if max(scores.values()) > best:
+                best = max(scores.values())
+                winner = max(scores, key=lambda name: scores[name])
+                state = (ema.model if winner == "ema" else model).state_dict()
+                content = checkpoint.describe(recipe, model) | {"state": state, "epoch": epoch, "map": best, "is": winner}
+                checkpoint.save(content, out / "best-so-far.pt")
+            content = {"model": model.state_dict(), "ema": ema.model.state_dict(), "ema_steps": ema.steps}
+            content |= {"optimizer": optimizer.state_dict(), "epochs_done": epoch + 1, "best": best}
+            checkpoint.save(content, out / "last.pt")
+
+    save_curves(out / "log.jsonl", out / "curves.png")
+    if (out / "best-so-far.pt").exists():
+        os.replace(out / "best-so-far.pt", out / "best.pt")
+    return best
+
+
+def validate(model: Detector, photos: Photos, truth: GroundTruth, recipe: Recipe, precision: torch.dtype) -> float:
+    """AP50 in [0, 1] with the reports' settings while training: 300 boxes into NMS at IoU 0.6, confidence 0.001."""
+    candidates = predict(
+        model,
+        photos,
+        truth.image_ids,
+        size=recipe.image_size,
+        batch=recipe.batch,
+        candidates_max=VAL_CANDIDATES,
+        precision=precision,
+        threads=recipe.threads,
+    )
+    return voc_map(nms(candidates, VAL_IOU, candidates_max=VAL_CANDIDATES), truth).mean
+
+
+def augment_at(recipe: Recipe, epoch: int) -> Augment:
+    """The recipe's augmentation; whole photos in the last `mosaic_off_epochs`."""
+    mosaic = recipe.mosaic if epoch < recipe.epochs - recipe.mosaic_off_epochs else 0.0
+    return Augment(
+        mosaic=mosaic,
+        mixup=recipe.mixup,
+        scale=recipe.scale,
+        translate=recipe.translate,
+        degrees=recipe.degrees,
+        shear=recipe.shear,
+        hsv_h=recipe.hsv_h,
+        hsv_s=recipe.hsv_s,
+        hsv_v=recipe.hsv_v,
+        flip=recipe.flip,
+        flip_ud=recipe.flip_ud,
+    )
+
+
+def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """SGD with Nesterov momentum in three groups: biases, batch norm scales, and weights, which alone decay."""
+    named = list(model.named_parameters())
+    biases = [p for name, p in named if name.endswith("bias")]
+    scales = [p for name, p in named if not name.endswith("bias") and p.ndim == 1]
+    weights = [p for name, p in named if p.ndim > 1]
+    groups: list[dict[str, Any]] = [
+        {"params": biases, "weight_decay": 0.0, "warms_down": True},
+        {"params": scales, "weight_decay": 0.0, "warms_down": False},
+        {"params": weights, "weight_decay": recipe.weight_decay, "warms_down": False},
+    ]
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=True)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, step: int, epoch_steps: int) -> float:
+    """Set this step's learning rates and momentum. -> the learning rate of the weights."""
+    warmup, total = recipe.warmup_epochs * epoch_steps, recipe.epochs * epoch_steps
+    warm = min(1.0, (step + 1) / warmup) if warmup else 1.0
+    progress = step / max(1, total - 1)
+    fall = (1 + math.cos(math.pi * progress)) / 2 if recipe.schedule == "cosine" else 1 - progress
+    lr = recipe.lr * (recipe.lr_final + (1 - recipe.lr_final) * fall)
+    for group in optimizer.param_groups:
+        start = recipe.warmup_bias_lr if group["warms_down"] else 0.0
+        group["lr"] = start + (lr - start) * warm
+        group["momentum"] = 0.8 + (recipe.momentum - 0.8) * warm
+    return lr * warm
+
+
+def _start_from(path: Path, model: YoloV5) -> None:
+    weights, _ = checkpoint.read_weights(path)
+    try:
+        new = transfer(weights, model)
+    except WeightsError as error:
+        raise InputError(f"{path}: {error}") from None
+    carried = len(model.classes) - len(new)
+    told = f"; starting at random: {', '.join(new)}" if new else ""
+    tqdm.write(f"{path}: trunk, boxes and {carried} of {len(model.classes)} classes carried over{told}", sys.stderr)
+
+
+def _restore(out: Path, model: nn.Module, ema: Ema, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+    """Go back to the end of the last whole epoch. -> epochs done, best AP50 so far."""
+    content = checkpoint.load(out / "last.pt")
+    model.load_state_dict(content["model"])
+    ema.model.load_state_dict(content["ema"])
+    ema.steps = content["ema_steps"]
+    optimizer.load_state_dict(content["optimizer"])
+    log = out / "log.jsonl"
+    kept = []
+    for line in log.read_text().splitlines(keepends=True):
+        if not line.endswith("\n") or json.loads(line)["epoch"] >= content["epochs_done"]:
+            break  # of an epoch that was cut short and is now trained again
+        kept.append(line)
+    log.write_text("".join(kept))
+    return content["epochs_done"], content["best"]
+
+
+def _picture(images: Tensor, targets: list[Target], classes: tuple[str, ...], path: Path) -> None:
+    """The first training batch as the network sees it, up to 16 images with their boxes."""
+    tiles = [
+        draw_boxes(image.permute(1, 2, 0).numpy(), xyxy.numpy(), labels.numpy(), [classes[i] for i in labels])
+        for image, (labels, xyxy) in zip(images[:16], targets[:16], strict=True)
+    ]
+    write_jpeg(grid(tiles, columns=min(4, len(tiles))), path)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

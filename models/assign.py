@@ -1,0 +1,86 @@
+"""Which cells and anchors answer for which truth.
+
+A truth is a row of `truths` (T, 6): image of the batch, label, then cx, cy, w, h in pixels of the input.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from models.detector import Target
+
+
+class Positives(NamedTuple):
+    """P pairings of one output level: `raw[image, anchor, row, col]` answers for `truths[truth]`."""
+
+    image: Tensor  # (P,) int64
+    anchor: Tensor  # (P,)
+    row: Tensor  # (P,)
+    col: Tensor  # (P,)
+    truth: Tensor  # (P,) row of truths
+
+    @property
+    def at(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.image, self.anchor, self.row, self.col
+
+
+def stack_truths(targets: list[Target]) -> Tensor:
+    """One table of all the truths of a batch. -> (T, 6) float32: image, label, cx, cy, w, h."""
+    image = torch.cat([torch.full_like(labels, i) for i, (labels, _) in enumerate(targets)])
+    label = torch.cat([labels for labels, _ in targets])
+    xyxy = torch.cat([boxes for _, boxes in targets]).float()
+    centre, extent = (xyxy[:, :2] + xyxy[:, 2:]) / 2, xyxy[:, 2:] - xyxy[:, :2]
+    return torch.cat([image[:, None], label[:, None], centre, extent], 1)
+
+
+def match_by_ratio(truths: Tensor, anchors: Tensor, grid: tuple[int, int], stride: int, ratio_max: float) -> Positives:
+    """Every anchor of about the truth's size, in the cell of its centre and the two nearest neighbour cells.
+
+    anchors is (A, 2) in pixels, grid the level's (rows, cols). An anchor fits when neither side differs by a
+    factor of `ratio_max` or more. The neighbours are the horizontal and the vertical cell nearest to the centre;
+    those outside the grid are left out. So a truth has up to 3 * A positives a level, on several levels.
+    Source: YOLOv5's build_targets, as described in its documentation (cross-grid matching).
+    """
+    rows, cols = grid
+    factor = truths[:, None, 4:] / anchors  # (T, A, 2)
+    fits = torch.maximum(factor, 1 / factor).amax(-1) < ratio_max  # (T, A)
+
+    centre = truths[:, 2:4] / stride  # (T, 2) x, y in cells
+    home = centre.floor()
+    toward = torch.where(centre - home < 0.5, -1.0, 1.0)
+    step = toward.new_tensor([[0, 0], [1, 0], [0, 1]])
+    cells = (home[:, None] + step * toward[:, None]).long()  # (T, 3, 2)
+    inside = ((cells >= 0) & (cells < cells.new_tensor([cols, rows]))).all(-1)  # (T, 3)
+
+    truth, anchor, which = torch.nonzero(fits[:, :, None] & inside[:, None], as_tuple=True)
+    col, row = cells[truth, which].unbind(-1)
+    return Positives(truths[truth, 0].long(), anchor, row, col, truth)
+
+
+def match_best_anchor(
+    truths: Tensor, anchors: Tensor, grids: list[tuple[int, int]], strides: tuple[int, ...], ignore_min: float = 0.5
+) -> list[tuple[Positives, Positives]]:
+    """The one anchor of all levels whose shape fits a truth best, in the cell of its centre.
+
+    anchors is (L, A, 2) in pixels. -> for each level, (positives, ignored): the other anchors of that cell whose
+    shape IoU with the truth exceeds `ignore_min` are neither object nor background.
+    Source: Redmon and Farhadi, "YOLOv3", 2018, https://arxiv.org/abs/1804.02767, section 2.1. Differs: the ignore
+    band compares the truth with the anchor's shape, not with the predicted box, so it holds from the first step.
+    """
+    levels, per_level, _ = anchors.shape
+    extent = truths[:, None, 4:]  # (T, 1, 2)
+    shared = torch.minimum(extent, anchors.reshape(-1, 2)).prod(-1)  # (T, L * A)
+    overlap = shared / (extent.prod(-1) + anchors.reshape(-1, 2).prod(-1) - shared)
+    best = torch.zeros_like(overlap, dtype=torch.bool)
+    if len(truths):
+        best[torch.arange(len(truths)), overlap.argmax(-1)] = True
+    ignored = (overlap > ignore_min) & ~best
+
+    def on_level(mask: Tensor, level: int) -> Positives:
+        truth, anchor = torch.nonzero(mask.view(-1, levels, per_level)[:, level], as_tuple=True)
+        rows, cols = grids[level]
+        col, row = (truths[truth, 2:4] / strides[level]).long().unbind(-1)
+        return Positives(truths[truth, 0].long(), anchor, row.clamp(0, rows - 1), col.clamp(0, cols - 1), truth)
+
+    return [(on_level(best, level), on_level(ignored, level)) for level in range(levels)]

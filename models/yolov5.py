@@ -1,0 +1,149 @@
+"""YOLOv5 n, s, m, l, x (v6/v7): CSP backbone, PAN neck, three anchor heads.
+
+Source: the published layer table of YOLOv5 v6.0 (yolov5{n,s,m,l,x}.yaml). State names, shapes and anchors are its
+checkpoints'. Differs: `head="report"` is the study reports' head on the same network: YOLOv3's box code and a softmax
+over classes, trained with their four-part loss.
+"""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.blocks import C3, SPPF, Conv
+from models.detector import Detector, Target
+from models.losses import Gains, decode_exp, decode_sigmoid, report_loss, tuned_loss
+
+SIZES = {  # name: (depth, width) multiples of l
+    "n": (0.33, 0.25),
+    "s": (0.33, 0.50),
+    "m": (0.67, 0.75),
+    "l": (1.00, 1.00),
+    "x": (1.33, 1.25),
+}
+STRIDES = (8, 16, 32)
+ANCHORS = (  # width, height in pixels at 640, three a level
+    ((10, 13), (16, 30), (33, 23)),
+    ((30, 61), (62, 45), (59, 119)),
+    ((116, 90), (156, 198), (373, 326)),
+)
+
+
+class YoloV5(Detector):
+    """Raw output: three levels (B, 3, H / stride, W / stride, 5 + C) of float32 logits."""
+
+    stride_max = 32
+
+    def __init__(
+        self,
+        size: str,
+        classes: tuple[str, ...],
+        head: Literal["tuned", "report"] = "tuned",
+        gains: Gains | None = None,
+    ):
+        super().__init__()
+        self.classes, self.head, self.gains = classes, head, gains or Gains()
+        depth, width = SIZES[size]
+
+        def c(channels: int) -> int:
+            return math.ceil(channels * width / 8) * 8
+
+        def n(repeats: int) -> int:
+            return max(round(repeats * depth), 1)
+
+        # The numbers are the rows of the layer table; rows without weights (upsample, concat) stand in `forward`.
+        self.model = nn.ModuleDict(
+            {
+                "0": Conv(3, c(64), 6, 2, padding=2),
+                "1": Conv(c(64), c(128), 3, 2),
+                "2": C3(c(128), c(128), n(3)),
+                "3": Conv(c(128), c(256), 3, 2),
+                "4": C3(c(256), c(256), n(6)),
+                "5": Conv(c(256), c(512), 3, 2),
+                "6": C3(c(512), c(512), n(9)),
+                "7": Conv(c(512), c(1024), 3, 2),
+                "8": C3(c(1024), c(1024), n(3)),
+                "9": SPPF(c(1024)),
+                "10": Conv(c(1024), c(512)),
+                "13": C3(2 * c(512), c(512), n(3), shortcut=False),
+                "14": Conv(c(512), c(256)),
+                "17": C3(2 * c(256), c(256), n(3), shortcut=False),
+                "18": Conv(c(256), c(256), 3, 2),
+                "20": C3(2 * c(256), c(512), n(3), shortcut=False),
+                "21": Conv(c(512), c(512), 3, 2),
+                "23": C3(2 * c(512), c(1024), n(3), shortcut=False),
+                "24": Heads((c(256), c(512), c(1024)), len(classes)),
+            }
+        )
+
+    @property
+    def heads(self) -> "Heads":
+        heads = self.model["24"]
+        assert isinstance(heads, Heads)
+        return heads
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        m = self.model
+        at8 = m["4"](m["3"](m["2"](m["1"](m["0"](images)))))
+        at16 = m["6"](m["5"](at8))
+        top = m["10"](m["9"](m["8"](m["7"](at16))))
+        middle = m["14"](m["13"](torch.cat([F.interpolate(top, scale_factor=2.0), at16], 1)))
+        p3 = m["17"](torch.cat([F.interpolate(middle, scale_factor=2.0), at8], 1))
+        p4 = m["20"](torch.cat([m["18"](p3), middle], 1))
+        p5 = m["23"](torch.cat([m["21"](p4), top], 1))
+        return self.heads([p3, p4, p5])
+
+    def decode(self, raw: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """raw -> boxes (B, N, 4) xyxy pixels of the input; scores (B, N, C). N counts all anchors of all cells."""
+        code = decode_sigmoid if self.head == "tuned" else decode_exp
+        boxes, scores = [], []
+        for level, anchors, stride in zip(raw, self.heads.anchors_px, STRIDES, strict=True):
+            rows, cols = level.shape[2:4]
+            row, col = torch.meshgrid(torch.arange(rows), torch.arange(cols), indexing="ij")
+            cells = torch.stack([col, row], -1).to(level)  # (rows, cols, 2)
+            cxcywh = code(level[..., :4], cells, anchors[:, None, None], stride)
+            half = cxcywh[..., 2:] / 2
+            boxes.append(torch.cat([cxcywh[..., :2] - half, cxcywh[..., :2] + half], -1).flatten(1, 3))
+            cls = level[..., 5:].sigmoid() if self.head == "tuned" else level[..., 5:].softmax(-1)
+            scores.append((level[..., 4:5].sigmoid() * cls).flatten(1, 3))
+        return torch.cat(boxes, 1), torch.cat(scores, 1)
+
+    def loss(self, raw: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
+        """The tuned loss, or with `head="report"` the reports' (models/losses.py)."""
+        anchors = self.heads.anchors_px
+        if self.head == "report":
+            return report_loss(raw, targets, anchors, STRIDES, self.gains.balance)
+        return tuned_loss(raw, targets, decode_sigmoid, anchors, STRIDES, self.gains)
+
+
+class Heads(nn.Module):
+    """One 1x1 convolution a level. [(B, c, H, W)] x 3 -> [(B, 3, H, W, 5 + C)] x 3, in float32 under any autocast.
+
+    float32 matters: at 640 pixels bfloat16 tells box edges apart in steps of 4 pixels.
+    """
+
+    def __init__(self, channels: tuple[int, ...], num_classes: int):
+        super().__init__()
+        per_cell = len(ANCHORS[0])
+        self.outputs = 5 + num_classes
+        self.m = nn.ModuleList(nn.Conv2d(c, per_cell * self.outputs, 1) for c in channels)
+        self.anchors: Tensor  # (levels, 3, 2) in cells of each level, as the checkpoints keep them
+        self.register_buffer("anchors", torch.tensor(ANCHORS) / torch.tensor(STRIDES)[:, None, None])
+        with torch.no_grad():
+            for head, stride in zip(self.m, STRIDES, strict=True):
+                assert isinstance(head, nn.Conv2d) and head.bias is not None
+                bias = head.bias.view(per_cell, -1)
+                bias[:, 4] += math.log(8 / (640 / stride) ** 2)  # about 8 objects on a 640-pixel image
+                bias[:, 5:] += math.log(0.6 / (num_classes - 0.99999))  # classes about equally likely
+
+    @property
+    def anchors_px(self) -> Tensor:
+        """(levels, 3, 2) width, height in pixels of the input."""
+        return self.anchors.float() * torch.tensor(STRIDES, device=self.anchors.device)[:, None, None]
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        with torch.autocast(features[0].device.type, enabled=False):
+            maps = [head(x.float()) for head, x in zip(self.m, features, strict=True)]
+        return [m.unflatten(1, (-1, self.outputs)).permute(0, 1, 3, 4, 2) for m in maps]
