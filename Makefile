@@ -9,7 +9,7 @@ H      := $(BIN)/harness
 
 DATA   ?= data/VOC2007
 MODEL  ?= v5n
-RECIPE ?= $(MODEL)
+RECIPE ?=
 TRAIN  ?= train
 VAL    ?= val
 TEST   ?= test
@@ -52,9 +52,8 @@ check: $(READY)  ## format, lint, types, tests
 
 # --- how each file is made ----------------------------------------------------------------------------------
 
-runs/demo/%: DATA = data/demo
-runs/demo/%: RECIPE = demo
-runs/demo/best.pt: | data/demo
+runs/demo/%: override DATA = data/demo
+.SECONDEXPANSION:   # $$(DATA) is the demo's own in runs/demo
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -68,8 +67,8 @@ data/demo: | $(READY)
 	$(H) data demo $@
 data/VOC2007: | $(READY)
 	$(H) data voc2007 data
-runs/%/best.pt: | $(READY)
-	$(H) train $(RECIPE) --data $(DATA) --train-split $(TRAIN) --val-split $(VAL) --out $(@D) --resume $(ARGS)
+runs/%/best.pt: | $(READY) $$(filter data/VOC2007 data/demo,$$(DATA))
+	$(H) train $(or $(RECIPE),$*) --data $(DATA) --train-split $(TRAIN) --val-split $(VAL) --out $(@D) --resume $(ARGS)
 runs/%/val.npz: runs/%/best.pt
 	$(H) predict $(@D) --data $(DATA) --split $(VAL) --out $@
 runs/%/test.npz: runs/%/best.pt

@@ -28,6 +28,7 @@ def coco_map(dets: Detections, truth: GroundTruth) -> dict[str, Any]:
     if truth.difficult.all():
         raise InputError("the truth has no box that counts (none, or all difficult): there is nothing to score against")
     by_id = np.argsort(np.argsort(np.array(truth.image_ids, np.str_)))  # COCO ranks equal scores by image number
+    dets = dets.take(ranking(dets))
     truth = truth.take(np.lexsort((truth.difficult, *truth.xyxy.T[::-1])))
     dataset = {
         "images": [{"id": i} for i in range(len(truth.image_ids))],
@@ -36,7 +37,7 @@ def coco_map(dets: Detections, truth: GroundTruth) -> dict[str, Any]:
     with contextlib.redirect_stdout(io.StringIO()):
         found = COCOeval(
             _coco(dataset, _annotations(truth, by_id, iscrowd=truth.difficult)),
-            _coco(dataset, _annotations(dets.take(ranking(dets)), by_id, score=dets.score[ranking(dets)])),
+            _coco(dataset, _annotations(dets, by_id, score=dets.score)),
             "bbox",
         )
         found.evaluate()

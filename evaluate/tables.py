@@ -99,7 +99,7 @@ class Boxes:
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote. Raises InputError for any other file, naming the columns it lacks."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
                 missing = [f.name for f in fields(cls) if f.name not in file]
                 if missing:
                     raise InputError(f"{path}: want a {cls.__name__} table, column {', '.join(missing)} is missing")

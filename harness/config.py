@@ -27,6 +27,7 @@ class Recipe:
     threads: int = 2  # that read and augment
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of the trunk; auto = bfloat16 where it is native
 
+    optimizer: Literal["sgd", "adamw"] = "sgd"  # adamw learns faster from random weights
     lr: float = 0.01  # at the end of warm-up, for this batch
     lr_final: float = 0.01  # at the last step, as a fraction of lr
     schedule: Literal["cosine", "linear"] = "cosine"

@@ -176,8 +176,8 @@ def augment_at(recipe: Recipe, epoch: int) -> Augment:
     )
 
 
-def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """SGD with Nesterov momentum in three groups: biases, batch norm scales, and weights, which alone decay."""
+def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum, or AdamW, in three groups: biases, batch norm scales, and weights, which alone decay."""
     named = list(model.named_parameters())
     biases = [p for name, p in named if name.endswith("bias")]
     scales = [p for name, p in named if not name.endswith("bias") and p.ndim == 1]
@@ -187,6 +187,8 @@ def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
         {"params": scales, "weight_decay": 0.0, "warms_down": False},
         {"params": weights, "weight_decay": recipe.weight_decay, "warms_down": False},
     ]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999))
     return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=True)
 
 
@@ -200,7 +202,8 @@ def set_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, step: int, epoch
     for group in optimizer.param_groups:
         start = recipe.warmup_bias_lr if group["warms_down"] else 0.0
         group["lr"] = start + (lr - start) * warm
-        group["momentum"] = 0.8 + (recipe.momentum - 0.8) * warm
+        if "momentum" in group:
+            group["momentum"] = 0.8 + (recipe.momentum - 0.8) * warm
     return lr * warm
 
 

@@ -10,6 +10,7 @@
 
 import ast
 import csv
+import io
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, pairwise
@@ -40,6 +41,10 @@ class Row(NamedTuple):
     id: str
     image_id: str
     cell: str
+    fault: str  # what is wrong with its shape, "" if nothing is
+
+    def __str__(self) -> str:
+        return f"line {self.line}, id {self.id}, image {self.image_id}"
 
 
 def write(dets: Detections, path: Path, *, sample: Path | None = None) -> None:
@@ -93,11 +98,12 @@ def read(
         except (ValueError, OverflowError) as error:
             fault = fault or str(error)
         if fault:
-            problems.append(f"line {row.line}, id {row.id}, image {row.image_id}: {fault}")
+            problems.append(f"{row}: {fault}")
             continue
         image.append(np.full(len(boxes), image_at[row.image_id]))
         names.extend(box[0] for box in boxes)
-    problems += [f"image {image_id} has no row" for image_id in image_at.keys() - {row.image_id for row in rows}]
+    there = {row.image_id for row in rows}
+    problems += [f"image {image_id} has no row" for image_id in image_ids if image_id not in there]
     if problems:
         raise SubmissionError(path, problems)
 
@@ -109,36 +115,45 @@ def read(
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Every row under the header, its cell unread. Blank lines are skipped. Raises SubmissionError."""
-    rows, problems = [], []
-    with open(path, newline="", encoding="utf-8") as file, _cells_of_any_length():
-        lines = csv.reader(file, strict=True)
+    """Every row under the header, its cell unread. Skips blank lines. Raises SubmissionError on another header."""
+    text = _text(path)
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows, end = [], 0
+    with _cells_of_any_length():
         try:
-            header = next(lines, [])
-            if header != HEADER:
-                there = ",".join(header)[:60]
-                raise SubmissionError(path, [f"line 1: want the header {','.join(HEADER)}, there is {there!r}"])
-            end = lines.line_num
             for fields in lines:
                 start, end = end + 1, lines.line_num
-                if len(fields) == len(HEADER):
-                    rows.append(Row(start, *fields))
-                elif fields:
-                    problems.append(f"line {start}: want 3 columns, there are {len(fields)}: is the list in quotes?")
-        except (csv.Error, UnicodeDecodeError) as error:
-            problems.append(f"line {lines.line_num + 1}: not a CSV in UTF-8: {error}")
-    if problems:
-        raise SubmissionError(path, problems)
-    return rows
+                number, image_id, cell = [*fields, "", "", ""][:3]
+                fault = f"want 3 columns, there are {len(fields)}: is the list in quotes?" if len(fields) != 3 else ""
+                if fields:
+                    rows.append(Row(start, number, image_id, cell, fault))
+        except csv.Error as error:
+            rows.append(Row(end + 1, "", "", "", f"not a row of a CSV: {error}"))
+    if not rows or rows[0][1:] != (*HEADER, ""):
+        there = text.partition("\n")[0][:60]
+        raise SubmissionError(path, [f"line 1: want the header {','.join(HEADER)}, there is {there!r}"])
+    return rows[1:]
 
 
 def read_sample(path: Path) -> dict[str, str]:
     """id by image_id, in the order of a competition's sample_submission.csv. Raises InputError."""
     rows = read_rows(path)
+    faults = [f"{row}: {row.fault}" for row in rows if row.fault]
+    if faults:
+        raise SubmissionError(path, faults)
     ids = {row.image_id: row.id for row in rows}
     if not len(rows) == len(ids) == len(set(ids.values())):
         raise InputError(f"{path}: want every image and every id once, some are there twice")
     return ids
+
+
+def _text(path: Path) -> str:
+    data = path.read_bytes()
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SubmissionError(path, [f"line {line}: not UTF-8: {error.reason}"]) from None
 
 
 def _cells(dets: Detections) -> Iterator[str]:
@@ -216,11 +231,13 @@ def _refuse(boxes: list[Any], bad: Any, wanted: str) -> None:
 
 
 def _faults(rows: list[Row], image_ids: Collection[str], ids: dict[str, str] | None) -> Iterator[str]:
-    """For each row what is wrong with its image or its id, "" where nothing is."""
+    """For each row what is wrong with its shape, its image or its id, "" where nothing is."""
     counted = {str(number) for number in range(1, len(rows) + 1)}
     images_seen, ids_seen = dict[str, int](), dict[str, int]()
     for row in rows:
-        if not row.image_id or row.image_id not in image_ids:
+        if row.fault:
+            yield row.fault
+        elif not row.image_id or row.image_id not in image_ids:
             yield "unknown image"
         elif row.image_id in images_seen:
             yield f"the image is on line {images_seen[row.image_id]} already"

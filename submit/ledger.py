@@ -1,10 +1,13 @@
 """What was scored, when and from what: one SQLite file that many processes may write to at once."""
 
 import json
+import os
 import sqlite3
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,17 +16,16 @@ from evaluate.tables import InputError
 VERSION = 1
 SCORED_THING = "detections_sha256, truth_sha256, metric, ifnull(conf, -1), ifnull(iou, -1)"  # NULLs are never equal
 SCHEMA = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS scores (
+PRAGMA journal_mode = WAL;  -- readers and a writer at once; stays with the file
+CREATE TABLE scores (
     id INTEGER PRIMARY KEY, time TEXT NOT NULL, name TEXT NOT NULL, split TEXT NOT NULL,
     metric TEXT NOT NULL, map REAL NOT NULL, per_class TEXT NOT NULL,
     images INTEGER NOT NULL, truths INTEGER NOT NULL, detections INTEGER NOT NULL, conf REAL, iou REAL,
     recipe TEXT NOT NULL, revision TEXT NOT NULL, dirty INTEGER NOT NULL, command TEXT NOT NULL,
     detections_path TEXT NOT NULL, detections_sha256 TEXT NOT NULL, truth_sha256 TEXT NOT NULL
 );
-CREATE UNIQUE INDEX IF NOT EXISTS scored_thing ON scores ({SCORED_THING});
+CREATE UNIQUE INDEX scored_thing ON scores ({SCORED_THING});
 PRAGMA user_version = {VERSION};
-COMMIT;
 """
 
 
@@ -59,20 +61,18 @@ class Ledger:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _create(path)
         self._db = sqlite3.connect(path, timeout=60, isolation_level=None)  # each statement is its own transaction
         self._db.row_factory = sqlite3.Row
         try:
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                self._db.execute("PRAGMA journal_mode = WAL")  # readers and a writer at once; stays with the file
-                self._db.executescript(SCHEMA)
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise InputError(f"{path}: cannot be used as a ledger of scores: {error}") from error
-        if version > VERSION:
+            raise InputError(f"{path}: want a ledger of scores: {error}") from error
+        if version != VERSION:
             self._db.close()
-            raise InputError(f"{path}: want a ledger of version {VERSION} or older, this one has version {version}")
+            raise InputError(f"{path}: want a ledger of scores of version {VERSION}, this file has version {version}")
 
     def __enter__(self) -> Self:
         return self
@@ -104,6 +104,17 @@ class Ledger:
             {"metric": metric, "split": split},
         )
         return [_score_row(dict(values)) for values in found]
+
+
+def _create(path: Path) -> None:
+    """Made aside and linked into place, because SQLite fails when two processes turn on WAL at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=path.parent) as folder:
+        scratch = Path(folder, path.name)
+        with closing(sqlite3.connect(scratch)) as db:
+            db.executescript(SCHEMA)
+        with suppress(FileExistsError):  # another process was first
+            os.link(scratch, path)
 
 
 def _score_row(values: dict[str, Any]) -> ScoreRow:

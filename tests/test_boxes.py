@@ -39,6 +39,7 @@ def test_no_boxes_have_no_overlaps():
     assert iou(np.empty((0, 4)), [FULL]).shape == (0, 1)
 
 
-def test_large_coordinates_do_not_round_the_overlap():
-    far = np.array([FULL, (0, 0, 10, 9)], np.float32) + np.float32(2**22)
-    assert iou(far[:1], far[1:]) == 0.9
+def test_an_area_that_float32_cannot_hold_is_exact():
+    boxes = np.array([(0, 0, 4097, 4097), (0, 0, 4097, 4096)], np.float32)  # 16,785,409 pixels, odd and above 2**24
+    assert iou(boxes[:1], boxes[1:]) == iou(boxes[1:], boxes[:1]) == 4096 / 4097
+    assert iou(boxes + np.float32(2**20), boxes + np.float32(2**20))[0, 1] == 4096 / 4097

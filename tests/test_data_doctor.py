@@ -20,7 +20,7 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_healthy_set_has_no_problem_and_is_counted(tmp_path, kind):
     found = diagnose(WRITE[kind](tmp_path))
-    assert found.problems == () and found.errors == 0 and found.classes == ("cat", "dog", "person")
+    assert found.problems == () and found.classes == ("cat", "dog", "person")
     val = found.splits["val"]
     assert (val.photos, val.without_objects, val.objects, val.difficult) == (3, 1, 3, 0)
     assert val.per_class == {"cat": 1, "dog": 1, "person": 1}
@@ -40,7 +40,14 @@ INJURIES = [
     ("voc", a_xml((41, 1, 50, 9)), "warning", "Annotations/a.xml", 4, "lies outside the photo of 40 x 20"),
     ("voc", a_xml((0, 1, 9, 9)), "warning", "Annotations/a.xml", 4, "leaves the photo of 40 x 20: 0 1 9 9"),
     ("voc", a_xml((1, 1, 9, 21)), "warning", "Annotations/a.xml", 4, "leaves the photo"),
-    ("voc", a_xml((1, 1, 9, 9), (1, 1, 9, 9)), "warning", "Annotations/a.xml", 9, "there twice, see line 4: 1 1 9 9"),
+    (
+        "voc",
+        a_xml((1, 1, 9, 9), (1, 1, 8, 9), (1, 1, 9, 9)),
+        "warning",
+        "Annotations/a.xml",
+        14,
+        "there twice, see line 4: 1 1 9 9",
+    ),
     ("voc", a_xml((1, 1, 9, 9), name="cow"), "error", "Annotations/a.xml", 4, "class cow is not one of"),
     ("voc", write("Annotations/a.xml", xml("a.jpg", (20, 40), "")), "warning", "Annotations/a.xml", None, "40 x 20"),
     ("voc", write("Annotations/a.xml", xml("x.jpg", (40, 20), "")), "warning", "Annotations/a.xml", None, "x.jpg"),
@@ -69,7 +76,7 @@ def test_an_injury_is_found_with_its_file_and_line(tmp_path, kind, injure, sever
 def test_what_the_loader_refuses_the_doctor_calls_an_error(tmp_path, kind, injure, message):
     injure(WRITE[kind](tmp_path) or tmp_path)
     found = diagnose(tmp_path)
-    assert found.errors >= 1
+    assert found.errors
     json.dumps(found.as_dict())
 
 
@@ -85,8 +92,9 @@ def test_photos_in_two_splits_are_found_but_trainval_and_other_ways_to_split_are
     for name, stems in (("train", "c"), ("trainval", "a b c"), ("report_train", "a b"), ("test", "b c")):
         write_text(tmp_path / f"ImageSets/Main/{name}.txt", "\n".join(stems.split()))
     write_text(tmp_path / "ImageSets/Main/val.txt", "a\nb\n")
-    said = [problem.what for problem in diagnose(tmp_path).problems]
-    assert said == ["splits test and val share 1 photos, such as b.jpg"]
+    a_xml((5, 5, 5, 9))(tmp_path)  # in val, trainval and report_train, said once
+    boxes, splits = diagnose(tmp_path).problems
+    assert "no area" in boxes.what and splits.what == "splits test and val share 1 photos, such as b.jpg"
 
 
 def test_one_photo_under_two_names_is_found(tmp_path):
@@ -156,4 +164,4 @@ def test_bccd_has_two_boxes_without_area():
     found = diagnose(SHARED / "bccd")
     at = sorted((Path(problem.file).stem, problem.line) for problem in found.problems if "no area" in problem.what)
     assert at == [("BloodImage_00338", 158), ("BloodImage_00343", 50)]
-    assert found.errors == 0 and found.splits["trainval"].objects == 3941
+    assert found.errors == () and found.splits["trainval"].objects == 3941

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from evaluate.tables import InputError
-from harness.data.dataset import find_photos, load_photos, load_split, splits_of
+from harness.data.dataset import find_photos, load_photos, load_split, load_truth, splits_of
 
 NAMES = ("cat", "dog", "person")
 # photo -> (width, height) and its objects as class, xyxy
@@ -188,6 +188,31 @@ def test_a_list_file_without_classes_counts_in_voc_order(tmp_path):
     assert truth.xyxy.tolist() == [[8, 9, 38, 18], [1, 2, 11, 28]]
 
 
+def test_the_truth_of_a_list_file_needs_no_photos(tmp_path):
+    expected = load_split(write_list(tmp_path), "val").truth
+    shutil.rmtree(tmp_path / "JPEGImages")
+    truth = load_truth(tmp_path / "val.txt")
+    assert (truth.image_ids, truth.classes) == (expected.image_ids, expected.classes)
+    for column in ("image", "label", "xyxy", "difficult"):
+        np.testing.assert_array_equal(getattr(truth, column), getattr(expected, column))
+
+
+@pytest.mark.parametrize(
+    "lines, message",
+    [
+        ("a.jpg 1 1 9 9 3\n", "val.txt:1: class 3 is not in 0..2"),
+        ("a.jpg 1 1 9\n", "val.txt:1: want xmin"),
+        ("a.jpg\nb.jpg 5 5 5 9 0\n", "val.txt:2: cat box has no area: 5 5 5 9 0"),
+        ("\n", "val.txt: want a line for each photo, the file is empty"),
+        ("a.jpg\na.jpg\n", "val.txt: image_ids lists 1 names more than once, such as a.jpg"),
+    ],
+)
+def test_a_list_file_that_is_wrong_is_no_truth(tmp_path, lines, message):
+    write_text(tmp_path / "classes.txt", "\n".join(NAMES))
+    with pytest.raises(InputError, match=message):
+        load_truth(write_text(tmp_path / "val.txt", lines))
+
+
 def test_the_photo_is_named_by_its_file_not_by_the_annotation(tmp_path):
     write_voc(tmp_path)
     text = (tmp_path / "Annotations/a.xml").read_text()
@@ -199,6 +224,7 @@ def test_voc_photos_may_be_png_and_lie_in_folders_and_lists_may_name_files(tmp_p
     write_voc(tmp_path)
     write_photo(tmp_path / "JPEGImages/sub/d.PNG", (8, 8))
     write_text(tmp_path / "Annotations/sub/d.xml", xml("d.png", (8, 8), xml_object("cat", (1, 1, 8, 8))))
+    write_photo(tmp_path / "JPEGImages/b.png", (8, 8))  # b.jpg comes before it
     (tmp_path / "ImageSets/Main/val.txt").write_bytes(b"\xef\xbb\xbfsub/d\r\n\r\nb.jpg \r\n")  # BOM, CRLF, blank
     assert load_split(tmp_path, "val").truth.image_ids == ("sub/d.PNG", "b.jpg")
 
@@ -265,7 +291,7 @@ def test_yolo_photos_without_a_label_file_have_no_objects(tmp_path):
 
 
 def test_photos_are_found_in_files_and_folders(tmp_path):
-    for name in ("one/b.png", "one/deep/a.JPG", "two/c.jpeg", ".hidden/d.jpg"):
+    for name in ("one/b.png", "one/deep/a.JPG", "two/c.jpeg", "one/.hidden/d.jpg", "one/._b.jpg"):
         write_photo(tmp_path / name, (4, 4))
     write_text(tmp_path / "one/notes.txt", "")
     ids, paths = find_photos([tmp_path / "two/c.jpeg", tmp_path / "one"])

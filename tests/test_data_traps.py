@@ -51,6 +51,7 @@ FAULTS = [
     ("voc", remove("JPEGImages/b.jpg"), r"val.txt:2: photo is missing: want .*b.jpg"),
     ("voc", remove("Annotations/b.xml"), r"b.xml: annotation is missing"),
     ("voc", cut("Annotations/a.xml"), r"a.xml:\d+: not whole XML"),
+    ("voc", write("Annotations/a.xml", "<annotation>\n<size>\n<"), r"a.xml:3: not whole XML: unclosed token"),
     ("voc", write("Annotations/a.xml", ""), r"a.xml:1: not whole XML: no element found"),
     ("voc", write("Annotations/a.xml", "<html></html>"), r"a.xml:1: want <annotation>"),
     ("voc", write("Annotations/a.xml", '<?xml version="1.0" encoding="klingon"?><a/>'), r"a.xml:1: "),

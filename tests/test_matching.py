@@ -58,6 +58,12 @@ def test_of_equal_overlaps_the_lowest_box_is_taken():
     assert match(between, truths(right, left)).target.tolist() == [1]
 
 
+@pytest.mark.parametrize("hard", [0, 1])
+def test_of_the_same_box_twice_the_one_that_is_not_difficult_is_taken(hard):
+    found = match(detections((0, 0, 0.9, 0, 0, 5, 5)), truths(*[(0, 0, 0, 0, 5, 5)] * 2, difficult=(hard,)))
+    assert found.target.tolist() == [1 - hard]
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_row_points_back_at_the_table(seed):
     dets, truth = random_tables(seed)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from evaluate.boxes import iou
 from evaluate.nms import nms
 from evaluate.tables import Detections, InputError
 from tests.oracles import detections, greedy_nms, random_tables
@@ -55,6 +56,16 @@ def test_far_corners_do_not_round_the_overlap():
     box, twin = (0, 2, 0.9, 4000, 4000, 4001, 4001), (0, 2, 0.8, 4000, 4000, 4000 + 33 / 64, 4001)
     assert len(nms(detections(box, twin), 0.5)) == 1
     assert len(nms(detections(box, twin), 33 / 64)) == 2
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_limit_is_met_to_the_last_bit(seed):
+    low, size = np.random.default_rng(seed).random((2, 2, 2))
+    pair = np.concatenate([low, low + 2 * size + 1], axis=1) * 300  # two boxes that overlap
+    dets = detections((0, 0, 0.9, *pair[0]), (0, 0, 0.8, *pair[1]))
+    overlap = iou(dets.xyxy[:1], dets.xyxy[1:]).item()
+    assert len(nms(dets, overlap)) == 2
+    assert len(nms(dets, np.nextafter(overlap, 0))) == 1
 
 
 def test_boxes_without_area_survive():

@@ -136,7 +136,9 @@ def test_align_accepts_fewer_classes_and_names_what_does_not_fit():
 
 def test_the_rank_key_sorts_by_group_then_by_falling_score():
     group, score = np.array([1, 0, 0, 1, 0]), np.array([0.5, 0.0, 1.0, 1e-30, -0.0], np.float32)
-    assert np.argsort(rank_key(group, score), kind="stable").tolist() == [2, 1, 4, 0, 3]
+    key = rank_key(group, score)
+    assert np.argsort(key, kind="stable").tolist() == [2, 1, 4, 0, 3]
+    assert key[1] == key[4]
 
 
 def test_difficult_is_kept_as_a_flag():

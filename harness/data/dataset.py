@@ -1,7 +1,8 @@
 """A split of a data set in any of the formats, as a GroundTruth table with its photos."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from evaluate.tables import GroundTruth, InputError
 from harness.data.coco_json import CocoJson
 from harness.data.listfile import ListFiles
-from harness.data.source import PHOTO_SUFFIXES, Problem, Source, list_photos, measure, refuse, unusable
+from harness.data.source import PHOTO_SUFFIXES, Problem, Record, Source, list_photos, measure, refuse, unusable
 from harness.data.voc import Voc
 from harness.data.yolo_txt import YoloTxt
 
@@ -39,15 +40,47 @@ def load_split(data: Path, split: str, *, images: Path | None = None) -> Dataset
     problems = [*problems, *unreadable, *wrong]
     if not photos:
         problems.append(Problem(str(data), None, "", f"split {split} lists no photo"))
-    label_of = {name: label for label, name in enumerate(source.classes())}
-    row_of = {image_id: row for row, image_id in enumerate(photos)}
+    truth, skipped, unknown = _columns(tuple(photos), source.classes(), records, sizes)
+    problems += unknown
+    refuse((problem for problem in problems if problem.severity == "error"), data)
+    return Dataset(data, split, tuple(photos.values()), truth, tuple(skipped))
+
+
+def load_truth(list_file: Path) -> GroundTruth:
+    """The truth of a list file alone, its photos not needed: what a submission is scored against.
+
+    Raises InputError as `load_split` does, and for boxes it would leave out, since there is no Dataset to list them.
+    """
+    source = ListFiles([list_file])
+    records, problems = source.records(list_file.stem, {}, {})
+    image_ids = tuple(record.image_id for record in records)
+    if not image_ids:
+        raise InputError(f"{list_file}: want a line for each photo, the file is empty")
+    borderless = dict.fromkeys(image_ids, (inf, inf))
+    try:
+        truth, skipped, unknown = _columns(image_ids, source.classes(), records, borderless)
+    except InputError as error:
+        raise InputError(f"{list_file}: {error}") from None
+    refuse([*problems, *unknown, *skipped], list_file)
+    return truth
+
+
+def _columns(
+    image_ids: tuple[str, ...],
+    classes: tuple[str, ...],
+    records: list[Record],
+    sizes: Mapping[str, tuple[float, float]],
+) -> tuple[GroundTruth, list[Problem], list[Problem]]:
+    """Records -> the table, the boxes left out of it, and those of no known class; photos without a size have none."""
+    label_of = {name: label for label, name in enumerate(classes)}
+    row_of = {image_id: row for row, image_id in enumerate(image_ids)}
     image, label, xyxy, difficult = [], [], [], []
-    skipped = []
+    skipped, unknown = [], []
     for record in records:
         for found in record.objects:
             if found.name not in label_of:
-                what = f"class {found.name} is not one of {', '.join(label_of)}"
-                problems.append(Problem(record.file, found.line, record.image_id, what))
+                what = f"class {found.name} is not one of {', '.join(classes)}"
+                unknown.append(Problem(record.file, found.line, record.image_id, what))
             elif record.image_id in sizes:
                 why = unusable(found.xyxy, sizes[record.image_id])
                 if why:
@@ -58,16 +91,15 @@ def load_split(data: Path, split: str, *, images: Path | None = None) -> Dataset
                     label.append(label_of[found.name])
                     xyxy.append(found.xyxy)
                     difficult.append(found.difficult)
-    refuse((problem for problem in problems if problem.severity == "error"), data)
     truth = GroundTruth(
-        tuple(photos),
-        tuple(label_of),
+        image_ids,
+        classes,
         np.array(image, np.int32),
         np.array(label, np.int16),
         np.array(xyxy, np.float32).reshape(-1, 4),
         np.array(difficult, np.bool_),
     )
-    return Dataset(data, split, tuple(photos.values()), truth, tuple(skipped))
+    return truth, skipped, unknown
 
 
 def load_photos(data: Path, split: str, *, images: Path | None = None) -> tuple[tuple[str, ...], tuple[Path, ...]]:

@@ -80,7 +80,7 @@ def draw_scene(rng: np.random.Generator) -> tuple[Array, list[Thing]]:
     things: list[Thing] = []
     whole: list[int] = []  # pixels of each thing inside the frame
     visible: list[Array] = []  # (H, W) bool: what later things have left of each
-    for _ in range(wanted * 8):  # tries: most places that hide or cut off too much are taken on the next one
+    for _ in range(wanted * 8):  # a place that hides or cuts off too much costs a try
         if len(things) == wanted:
             break
         name = CLASSES[rng.integers(len(CLASSES))]
@@ -132,10 +132,10 @@ def _ground(rng: np.random.Generator, height: int, width: int) -> tuple[Array, f
                 at = (int(rng.integers(width)), int(rng.integers(height)))
                 mix += cv2.circle(np.zeros_like(mix), at, int(rng.integers(8, 34)), float(rng.uniform(0.2, 0.6)), -1)
             mix = cv2.GaussianBlur(np.clip(mix, 0, 1), (0, 0), 1.5)
-        case _:  # planks: bands of their own shade with grain along them
+        case _:  # planks: bands, each of its own shade
             band = np.floor(along / rng.uniform(24, 60)).astype(int)
-            grain = cv2.resize(_clouds(rng, height, width, 40), (width, height))
-            mix = rng.random(band.max() - band.min() + 1, np.float32)[band - band.min()] * 0.7 + 0.3 * grain
+            shades = rng.random(np.ptp(band) + 1, np.float32)
+            mix = 0.7 * shades[band - band.min()] + 0.3 * _clouds(rng, height, width, 40)
     mix = (0.85 * mix + 0.15 * _clouds(rng, height, width, 24)).astype(np.float32)[..., None]
     ground: Array = a * mix + b * (1 - mix)
     return ground, hue

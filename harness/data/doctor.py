@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from itertools import combinations
@@ -51,12 +51,12 @@ class Diagnosis:
     problems: tuple[Problem, ...]
 
     @property
-    def errors(self) -> int:
-        return sum(problem.severity == "error" for problem in self.problems)
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self.problems if problem.severity == "error")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for one JSON object."""
-        counts = {"errors": self.errors, "warnings": len(self.problems) - self.errors}
+        counts = {"errors": len(self.errors), "warnings": len(self.problems) - len(self.errors)}
         return {**asdict(self), "data": str(self.data), "classes": list(self.classes), **counts}
 
     def lines(self) -> list[str]:
@@ -75,7 +75,7 @@ class Diagnosis:
             for row in rows
         ]
         ranked = sorted(self.problems, key=lambda problem: problem.severity != "error")
-        verdict = f"{self.data}: {self.errors} errors, {len(self.problems) - self.errors} warnings"
+        verdict = f"{self.data}: {len(self.errors)} errors, {len(self.problems) - len(self.errors)} warnings"
         return [*table, *(f"{problem.severity}: {problem}" for problem in ranked), verdict]
 
 
@@ -92,7 +92,7 @@ def diagnose(
     data: Path,
     *,
     images: Path | None = None,
-    progress: Callable[[list[Future[_Photo]]], Iterable[Future[_Photo]]] = iter,
+    progress: Callable[[list[Any]], Iterable[Any]] = iter,
 ) -> Diagnosis:
     """Read every annotation and decode every photo of every split. Wrong data is listed, never raised.
 

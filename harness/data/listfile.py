@@ -18,9 +18,10 @@ class ListFiles:
     def __init__(self, lists: list[Path], images: Path | None = None) -> None:
         self.lists = {path.stem: path for path in lists}
         self.folder = lists[0].parent
-        self.images = images or self._find_images()
+        self.images = images
 
     def _find_images(self) -> Path:
+        """The folder beside the lists that holds the first photo."""
         tried = [self.folder / name for name in ("JPEGImages", "images", ".")]
         first = next((words[0] for path in self.lists.values() for words in _rows(path).values()), "")
         for folder in tried:
@@ -40,12 +41,13 @@ class ListFiles:
 
     def photos(self, split: str) -> tuple[dict[str, Path], list[Problem]]:
         list_file = self.lists[split]
+        folder = self.images or self._find_images()
         photos: dict[str, Path] = {}
         problems = []
         for line, (image_id, *_) in _rows(list_file).items():
             if image_id in photos:
                 problems.append(Problem(str(list_file), line, image_id, f"{image_id} is listed twice"))
-            photos[image_id] = self.images / image_id
+            photos[image_id] = folder / image_id
             if not photos[image_id].is_file():
                 what = f"photo is missing: want {photos[image_id]}"
                 problems.append(Problem(str(list_file), line, image_id, what))

@@ -8,7 +8,6 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from evaluate import sweep
 from evaluate.sweep import Cell
@@ -76,10 +75,10 @@ def write_report(run: Path, out: Path) -> None:
         "run": made,
         "data_name": Path(made["data"]).name if made else "",
         "headline": _headline(score, grid, epochs),
-        "facts": _facts(made, score, epochs) | {"Written": f"{datetime.fromtimestamp(newest, UTC):%d %B %Y}"},
+        "facts": _facts(made, grid, epochs) | {"Written": f"{datetime.fromtimestamp(newest, UTC):%d %B %Y}"},
         "classes": _best_first(score.get("per_class", {})),
         "sweep": grid,
-        "curves": [Markup(svg) for svg in curves_svg(steps, epochs)],
+        "curves": curves_svg(steps, epochs),
         "first_batch": _first_batch(run / "first_batch.jpg"),
         "recipe": (run / "recipe.toml").read_text() if "recipe.toml" in files else "",
         "files": files,
@@ -124,7 +123,7 @@ def _headline(score: dict[str, Any], grid: Sweep | None, epochs: list[dict[str, 
     return None
 
 
-def _facts(made: dict[str, Any], score: dict[str, Any], epochs: list[dict[str, Any]]) -> dict[str, str]:
+def _facts(made: dict[str, Any], grid: Sweep | None, epochs: list[dict[str, Any]]) -> dict[str, str]:
     facts = {}
     if made:
         facts["Trained on"] = f"{made['train']['images']:,} photos"
@@ -134,8 +133,8 @@ def _facts(made: dict[str, Any], score: dict[str, Any], epochs: list[dict[str, A
         facts["Speed"] = f"{median(line['images_per_second'] for line in epochs):.3g} photos/s"
     if made:
         facts["Machine"] = made["device"]
-    if score.get("conf") is not None:
-        facts["Thresholds"] = f"score {score['conf']:g}, NMS {score['iou']:g}"
+    if grid:
+        facts["Thresholds"] = f"score {grid.best.conf:g}, NMS {grid.best.iou:g}"
     return facts
 
 
@@ -152,9 +151,11 @@ def _grid(cells: list[Cell]) -> Sweep:
 
 
 def _first_batch(path: Path) -> str:
+    if not path.is_file():
+        return ""
     from harness.loader import read_photo  # imports torch
 
-    return picture_uri(read_photo(path), BATCH_SIDE) if path.is_file() else ""
+    return picture_uri(read_photo(path), BATCH_SIDE)
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def curves_svg(steps: list[Line], epochs: list[Line]) -> list[str]:
 
 def plot_loss(axes: "Axes", steps: list[Line]) -> None:
     """The total of every step in a faint line; the mean of each epoch, total and parts, in strong ones."""
-    from matplotlib.ticker import LogFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator
 
     names = list(steps[0]["loss"])
     parts = np.array([[step["loss"][name] for name in names] for step in steps])  # (S, P)
@@ -76,19 +76,24 @@ def plot_loss(axes: "Axes", steps: list[Line]) -> None:
     for i, name in enumerate(names):
         axes.plot(epochs + 0.5, means[:, i], color=COLOURS[i % len(COLOURS)], marker=".", label=name)
     axes.set(title="Training loss", xlabel="epoch", yscale="log")
-    axes.yaxis.set_major_formatter(LogFormatter())  # 0.5 and not 5 x 10^-1
-    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.7)))
-    axes.legend(ncols=2)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")  # 0.5, where the default is 5 x 10^-1
+    axes.yaxis.set_minor_formatter("")
+    axes.legend(loc="upper right", ncols=2)
 
 
 def plot_map(axes: "Axes", epochs: list[Line]) -> None:
     """AP50 of the model and of its average after each epoch, the best one ringed."""
+    from matplotlib.ticker import MaxNLocator
+
     at = [line["epoch"] + 1 for line in epochs]
     for which, colour, name in (("ema", COLOURS[0], "averaged weights (EMA)"), ("model", COLOURS[1], "model")):
         axes.plot(at, [line["map"][which] for line in epochs], color=colour, marker=".", label=name)
     best, epoch, _ = best_epoch(epochs)
     axes.plot(epoch, best, "o", color=INK, fillstyle="none", markersize=10, label=f"best: {best:.4f} at epoch {epoch}")
     axes.set(title="AP50 on validation", xlabel="epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="lower right")
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -23,4 +22,4 @@ def render(template: str, *, script: str = "", **values: Any) -> str:
     pages.filters["ap"] = lambda value: "–" if value is None else f"{value:.4f}"
     code = (TEMPLATES / script).read_text() if script else ""
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
-    return pages.get_template(template).render(script=Markup(code), script_hash=f"sha256-{digest}", **values)
+    return pages.get_template(template).render(script=code, script_hash=f"sha256-{digest}", **values)

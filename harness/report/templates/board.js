@@ -1,18 +1,19 @@
-// A press on a heading sorts by it; another press turns the order round. Cells that are numbers sort as numbers.
+// A press on a heading sorts by its column, another one turns the order round. Numbers sort as numbers.
 const body = document.querySelector("tbody");
 const headings = [...document.querySelectorAll("thead th")];
-const order = new Intl.Collator("en", { numeric: false });
+
 function compare(a, b) {
   const difference = Number(a) - Number(b);
-  return Number.isNaN(difference) ? order.compare(a, b) : difference;
+  return Number.isNaN(difference) ? a.localeCompare(b) : difference;
 }
+
 headings.forEach((heading, column) => {
-  heading.firstElementChild.addEventListener("click", () => {
-    const way = heading.ariaSort === "ascending" ? -1 : 1;
+  heading.querySelector("button").addEventListener("click", () => {
+    const order = heading.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
+    const way = order === "ascending" ? 1 : -1;
     const text = (row) => row.cells[column].textContent;
-    const rows = [...body.rows].sort((a, b) => way * compare(text(a), text(b)));
-    body.append(...rows);
+    body.append(...[...body.rows].sort((a, b) => way * compare(text(a), text(b))));
     headings.forEach((other) => other.removeAttribute("aria-sort"));
-    heading.ariaSort = way === 1 ? "ascending" : "descending";
+    heading.setAttribute("aria-sort", order);
   });
 });

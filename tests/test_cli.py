@@ -1,0 +1,128 @@
+"""The harness command: exit status, one-line errors, and the whole flow on a tiny data set."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from tests.tiny import write_tiny_voc
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def flow(tmp_path_factory):
+    """A tiny data set taken through every command, as the Makefile does."""
+    root = tmp_path_factory.mktemp("flow")
+    data, run = str(write_tiny_voc(root / "data")), root / "runs" / "tiny"
+    ledger = ["--ledger", str(root / "ledger.sqlite")]
+    settings = ["image_size=64", "batch=4", "epochs=2", "threads=1", "warmup_epochs=0"]
+    for words in (
+        ["train", "v5n", "--data", data, "--out", str(run), *settings],
+        ["predict", str(run), "--data", data, "--split", "val", "--out", str(run / "val.npz")],
+        ["predict", str(run), "--data", data, "--split", "test", "--out", str(run / "test.npz")],
+        ["sweep", str(run / "val.npz"), "--data", data, "--split", "val", "--out", str(run / "sweep.csv")],
+        ["apply", str(run / "test.npz"), "--sweep", str(run / "sweep.csv"), "--out", str(run / "final.npz")],
+        ["csv", str(run / "final.npz"), "--out", str(run / "submission.csv")],
+        ["check", str(run / "submission.csv")],
+        ["score", str(run / "submission.csv"), "--data", data, "--split", "test", *ledger],
+        ["report", str(run)],
+    ):
+        assert main(words) == 0, words
+    return root
+
+
+def test_the_flow_leaves_a_submission_a_score_and_a_page(flow, capsys):
+    run = flow / "runs" / "tiny"
+    assert len((run / "submission.csv").read_text().splitlines()) == 1 + 4
+    assert "<html" in (run / "report.html").read_text()
+    assert main(["leaderboard", "--json", "--ledger", str(flow / "ledger.sqlite"), "--html", str(flow / "b.html")]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["name"] == "tiny/submission.csv" and row["recipe"]["epochs"] == 2 and (flow / "b.html").exists()
+
+
+def test_the_submission_scores_what_its_table_scores(flow, capsys):
+    data, run = str(flow / "data"), flow / "runs" / "tiny"
+    scores = []
+    for name in ("final.npz", "submission.csv"):
+        words = ["score", str(run / name), "--data", data, "--split", "test", "--json"]
+        assert main([*words, "--ledger", str(flow / "l.sqlite")]) == 0
+        scores.append(json.loads(capsys.readouterr().out))
+    assert scores[0].keys() >= {"metric", "map", "per_class", "images", "truths", "detections"}
+    assert scores[0]["map"] == pytest.approx(scores[1]["map"], abs=1e-3)
+
+
+def test_a_cell_of_the_sweep_is_the_score_at_that_cell(flow, capsys):
+    data, run = str(flow / "data"), flow / "runs" / "tiny"
+    words = ["sweep", str(run / "val.npz"), "--data", data, "--conf", "0.01", "--iou", "0.5", "--json"]
+    assert main([*words, "--out", str(flow / "one.csv")]) == 0
+    best = json.loads(capsys.readouterr().out)["best"]
+    words = ["score", str(run / "val.npz"), "--data", data, "--conf", "0.01", "--iou", "0.5", "--json"]
+    assert main([*words, "--ledger", str(flow / "l.sqlite")]) == 0
+    assert json.loads(capsys.readouterr().out)["map"] == best["map"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["score", "nothing.npz", "--truth", "nothing.npz"], "nothing.npz"),
+        (["score", "x.npz"], "--truth"),
+        (["sweep"], "CANDIDATES"),
+        (["frobnicate"], "frobnicate"),
+        (["train", "v9", "--data", "d", "--out", "o"], "recipe v9"),
+        (["train", "v5n", "epoch=3", "--data", "d", "--out", "o"], "epoch is no key"),
+        (["train", "v5n", "--data", "nowhere", "--out", "o"], "nowhere: want a data set"),
+        (["predict", "w.pt", "--out", "x.npz"], "--images"),
+        (["predict", "w.pt", "--out", "x.npz", "--images", "nowhere"], "nowhere"),
+        (["apply", "x.npz", "--out", "y.npz"], "--sweep"),
+        (["sweep", "x.npz", "--truth", "t.npz", "--conf", "a,b", "--out", "s.csv"], "t.npz"),
+        (["leaderboard", "--ledger", "."], "ledger"),
+    ],
+)
+def test_wrong_input_is_one_line_and_status_2(words, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert says in err and "Traceback" not in err and len(err.splitlines()) == 1, err
+    assert out == ""
+
+
+def test_debug_shows_the_traceback(capsys):
+    assert main(["score", "nothing.npz", "--truth", "nothing.npz", "--debug"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_bad_submission_lists_every_bad_row(tmp_path, capsys):
+    (tmp_path / "s.csv").write_text('id,image_id,prediction_list\n1,a.jpg,"[[1]]"\n2,b.jpg,nonsense\n')
+    assert main(["check", str(tmp_path / "s.csv")]) == 2
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["line 2", "line 3"]
+
+
+@pytest.mark.parametrize("words", [["--help"], ["score", "--help"], ["leaderboard", "--ledger", "l.sqlite"]])
+def test_help_and_the_leaderboard_start_without_torch(words, tmp_path):
+    script = "import sys; from harness.cli import main; main(sys.argv[1:]); assert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", script, *words], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_scoring_imports_neither_torch_nor_numba_nor_pandas(flow):
+    script = (
+        "import sys; from harness.cli import main; assert main(sys.argv[1:]) == 0;"
+        "assert not {'torch', 'numba', 'pandas', 'matplotlib'} & sys.modules.keys()"
+    )
+    run = flow / "runs" / "tiny"
+    words = ["score", run / "final.npz", "--data", flow / "data", "--split", "test", "--ledger", flow / "l.sqlite"]
+    done = subprocess.run([sys.executable, "-c", script, *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_another_projects_package_in_the_way_is_named(tmp_path):
+    (tmp_path / "evaluate").mkdir()
+    (tmp_path / "evaluate" / "__init__.py").write_text("")
+    (tmp_path / "evaluate" / "tables.py").write_text((ROOT / "evaluate" / "tables.py").read_text())
+    script = "import sys; sys.path.insert(0, '.'); from harness.cli import main; sys.exit(main(['--help']))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and "use .venv/bin/harness" in done.stderr

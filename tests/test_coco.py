@@ -1,0 +1,77 @@
+"""evaluate.coco: that pycocotools is fed what we mean. Its arithmetic is its own."""
+
+import pytest
+
+from evaluate.coco import coco_map
+from evaluate.tables import InputError
+from evaluate.voc_map import voc_map
+from tests.oracles import detections, random_tables, reordered, truths
+
+SQUARE = (0, 0, 0, 0, 100, 100)  # 10,000 pixels: large, above 96 * 96
+
+
+def test_an_overlap_of_82_hundredths_passes_seven_of_ten_thresholds(capsys):
+    # 0.50, 0.55 ... 0.80 are reached, 0.85, 0.90 and 0.95 are not
+    score = coco_map(detections((0, 0, 0.9, 0, 0, 82, 100)), truths(SQUARE))
+    for name in ("AP", "AP_large", "AR_1", "AR_100", "AR_large"):
+        assert score[name] == pytest.approx(0.7)
+    assert (score["AP50"], score["AP75"]) == (pytest.approx(1), pytest.approx(1))
+    assert score["AP_small"] is score["AP_medium"] is score["AR_small"] is None
+    assert score["per_class"] == {"cat": pytest.approx(0.7), "dog": None, "bird": None}
+    assert capsys.readouterr().out == ""
+
+
+def test_a_false_alarm_above_the_hit_halves_precision_and_one_below_costs_nothing():
+    hit, above, below = (0, 0, 0.5, 0, 0, 100, 100), (0, 0, 0.9, 200, 0, 300, 100), (0, 0, 0.1, 200, 0, 300, 100)
+    assert coco_map(detections(hit, above), truths(SQUARE))["AP"] == pytest.approx(0.5)
+    assert coco_map(detections(hit, below), truths(SQUARE))["AP"] == pytest.approx(1)
+
+
+def test_all_boxes_of_an_image_count():
+    two = truths(SQUARE, (0, 0, 200, 0, 300, 100))
+    score = coco_map(detections((0, 0, 0.9, 0, 0, 100, 100), (0, 0, 0.8, 200, 0, 300, 100)), two)
+    assert score["AP"] == score["per_class"]["cat"] == pytest.approx(1)
+    assert score["AR_1"] == pytest.approx(0.5)
+
+
+def test_boxes_are_read_as_corners():
+    moved = (0, 0, 200, 300, 240, 340)  # as xywh it would reach far beyond; 40 * 40 is medium
+    score = coco_map(detections((0, 0, 0.9, 200, 300, 240, 340)), truths(moved))
+    assert score["AP"] == score["AP_medium"] == pytest.approx(1)
+
+
+def test_difficult_truths_are_neither_missed_nor_false_alarms():
+    hard = truths(SQUARE, (0, 0, 200, 0, 300, 100), difficult=(1,))
+    found, inside = (0, 0, 0.5, 0, 0, 100, 100), (0, 0, 0.9, 210, 0, 300, 100)
+    assert coco_map(detections(found), hard)["AP"] == pytest.approx(1)
+    assert coco_map(detections(found, inside), hard)["AP"] == pytest.approx(1)
+
+
+def test_nothing_found_scores_zero_and_nothing_to_find_is_refused():
+    assert coco_map(detections(), truths(SQUARE))["AP"] == 0
+    with pytest.raises(InputError, match="no box that counts"):
+        coco_map(detections(), truths())
+    with pytest.raises(InputError, match="no box that counts"):
+        coco_map(detections(), truths(SQUARE, difficult=(0,)))
+
+
+def test_the_first_truth_and_the_first_detection_match():
+    """COCOeval takes annotation id 0 for "no match"."""
+    score = coco_map(detections((0, 0, 0.9, 0, 0, 100, 100)), truths(SQUARE))
+    assert (score["AP"], score["AR_1"]) == (pytest.approx(1), pytest.approx(1))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_order_of_rows_images_and_classes_never_changes_a_score(seed):
+    dets, truth = random_tables(seed)
+    expected = coco_map(dets, truth)
+    assert coco_map(reordered(dets, seed), truth) == expected
+    moved = coco_map(reordered(dets, seed), reordered(truth, seed + 100))
+    assert moved == {name: pytest.approx(value) for name, value in expected.items()}
+
+
+def test_ap50_of_many_hits_is_near_vocs():
+    """101 recalls against the whole area: equal but for the last step of each."""
+    rows = [(0, 0, 1 - i / 1000, 20 * i, 0, 20 * i + (10 if i % 3 else 2), 10) for i in range(90)]
+    truth = truths(*[(0, 0, 20 * i, 0, 20 * i + 10, 10) for i in range(90)])
+    assert coco_map(detections(*rows), truth)["AP50"] == pytest.approx(voc_map(detections(*rows), truth).mean, abs=0.01)

@@ -1,0 +1,42 @@
+"""Every command the Makefile would run is one that our parser accepts, and every target of the contract is there."""
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.cli import app
+
+ROOT = Path(__file__).parents[1]
+
+
+def plan(*words):
+    done = subprocess.run(["make", "-n", "-B", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [shlex.split(line) for line in done.stdout.splitlines() if line.startswith(".venv/bin/harness")]
+
+
+@pytest.mark.parametrize("words", [["demo"], ["data"], ["train-v5l"], ["eval"], ["sweep"], ["submission"], ["report"]])
+def test_commands_parse(words):
+    commands = plan(*words)
+    assert commands
+    for _, *arguments in commands:
+        app.parse_args(arguments, exit_on_error=False, print_error=False)
+
+
+def test_demo_runs_the_whole_flow_in_order():
+    verbs = [words[1] for words in plan("demo")]
+    order = ["data", "train", "predict", "predict", "sweep", "apply", "csv", "check", "score", "leaderboard", "report"]
+    assert sorted(verbs) == sorted(order) and verbs.index("train") < verbs.index("sweep") < verbs.index("apply")
+
+
+def test_a_model_goes_where_its_name_says():
+    (train,) = [words for words in plan("train-v5m-report", "ARGS=epochs=3") if words[1] == "train"]
+    assert train[2] == "v5m-report" and "runs/v5m-report" in train and train[-1] == "epochs=3"
+
+
+def test_help_names_every_target_people_type():
+    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = {line.split()[0] for line in told.splitlines()}
+    targets = {"setup", "demo", "data", "train", "eval", "sweep", "submission", "report", "leaderboard"}
+    assert listed >= targets | {"test", "test-all", "check", "help"}

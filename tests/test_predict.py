@@ -1,0 +1,158 @@
+"""harness.predict: candidates come back in the photo's pixels, under the wanted names."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from evaluate.nms import nms
+from evaluate.tables import InputError
+from evaluate.voc_map import voc_map
+from harness import checkpoint
+from harness.data.dataset import load_split
+from harness.loader import Photos
+from harness.predict import pick_device, pick_precision, predict
+from models.detector import Detector
+from models.yolov5 import YoloV5
+
+SHARED = Path(__file__).parents[2] / "shared"
+CLASSES = ("person", "airplane", "tv")
+
+
+class BrightSpot(Detector):
+    """Says one box: that of the white pixels of its input, as class 1, and an unsure one as class 2."""
+
+    classes = CLASSES
+    stride_max = 32
+
+    def __init__(self):
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, images):
+        boxes = []
+        for image in images:
+            rows, cols = torch.nonzero(image.min(0).values > 0.95, as_tuple=True)
+            boxes.append([cols.min(), rows.min(), cols.max() + 1, rows.max() + 1])
+        return torch.tensor(boxes, dtype=torch.float32)
+
+    def decode(self, raw):
+        scores = torch.tensor([0.0, 0.9, 0.2]).expand(len(raw), 1, 3)
+        return raw[:, None], scores
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Three photos of different shapes with a white rectangle each, and its xyxy."""
+    boxes = [(40, 10, 80, 50), (6, 60, 40, 100), (50, 50, 90, 80)]
+    paths = []
+    for i, ((h, w), (x1, y1, x2, y2)) in enumerate(zip([(96, 160), (160, 96), (128, 128)], boxes)):
+        photo = np.zeros((h, w, 3), np.uint8)
+        photo[y1:y2, x1:x2] = 255
+        paths.append(tmp_path / f"{i}.png")
+        cv2.imwrite(str(paths[-1]), photo)
+    return Photos(paths), ("a", "b", "c"), np.array(boxes, np.float32)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_boxes_come_back_in_the_photos_pixels_whatever_the_batch(photos, batch):
+    looked_at, ids, xyxy = photos
+    found = predict(BrightSpot(), looked_at, ids, size=320, batch=batch, conf_min=0.5)
+    assert found.image.tolist() == [0, 1, 2] and found.label.tolist() == [1, 1, 1]
+    np.testing.assert_allclose(found.xyxy, xyxy, atol=0.6)
+
+
+def test_one_box_may_give_several_classes_and_the_best_are_kept(photos):
+    looked_at, ids, _ = photos
+    many = predict(BrightSpot(), looked_at, ids, size=320)
+    one = predict(BrightSpot(), looked_at, ids, size=320, candidates_max=1)
+    assert many.score[:2].tolist() == pytest.approx([0.9, 0.2]) and len(many) == 6
+    assert one.score.tolist() == pytest.approx([0.9] * 3)
+
+
+def test_a_score_of_exactly_the_threshold_is_kept(photos):
+    looked_at, ids, _ = photos
+    assert len(predict(BrightSpot(), looked_at, ids, size=320, conf_min=0.9)) == 3
+
+
+def test_wanted_classes_are_matched_by_meaning_and_the_others_dropped(photos):
+    looked_at, ids, _ = photos
+    found = predict(BrightSpot(), looked_at, ids, size=320, classes=("platelet", "tvmonitor"))
+    assert found.classes == ("platelet", "tvmonitor") and found.label.tolist() == [1, 1, 1]
+    with pytest.raises(InputError, match="knows none of the classes platelet"):
+        predict(BrightSpot(), looked_at, ids, size=320, classes=("platelet",))
+
+
+def test_photos_without_a_finding_still_count(photos):
+    looked_at, ids, _ = photos
+    found = predict(BrightSpot(), looked_at, ids, size=320, conf_min=0.95)
+    assert found.image_ids == ids and len(found) == 0
+
+
+def test_a_device_that_is_not_there_is_named():
+    with pytest.raises(InputError, match="device nonsense"):
+        pick_device("nonsense")
+    assert pick_device("cpu").type == "cpu"
+    assert pick_precision("bfloat16", torch.device("cpu")) is torch.bfloat16
+
+
+def test_a_checkpoint_predicts_as_the_model_it_was_saved_from(photos, tmp_path):
+    looked_at, ids, _ = photos
+    recipe = checkpoint.Recipe("yolov5n", image_size=96)
+    model = YoloV5("n", CLASSES).eval()
+    content = checkpoint.describe(recipe, model) | {"state": model.state_dict()}
+    checkpoint.save(content, tmp_path / "best.pt")
+    loaded, again = checkpoint.load_detector(tmp_path)
+    assert again == recipe and not list(tmp_path.glob("*.part"))
+    a, b = (predict(m, looked_at, ids, size=96, conf_min=0) for m in (model, loaded))
+    assert np.array_equal(a.xyxy, b.xyxy) and np.array_equal(a.score, b.score)
+
+
+def test_a_run_that_has_not_finished_gives_its_best_so_far(tmp_path):
+    model = YoloV5("n", CLASSES)
+    content = checkpoint.describe(checkpoint.Recipe("yolov5n"), model) | {"state": model.state_dict()}
+    checkpoint.save(content, tmp_path / "best-so-far.pt")
+    assert checkpoint.load_detector(tmp_path)[0].classes == CLASSES
+    with pytest.raises(InputError, match=r"nothing.*best\.pt: no such file"):
+        checkpoint.load_detector(tmp_path / "nothing.pt" / "best.pt")
+
+
+@pytest.mark.parametrize("what", ["text", "cut", "foreign"])
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path, what):
+    path = tmp_path / "x.pt"
+    if what == "text":
+        path.write_text("hello")
+    else:
+        torch.save({"state": torch.zeros(1000)}, path)
+        if what == "cut":
+            path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(InputError, match=r"x\.pt: want"):
+        checkpoint.load_detector(path)
+
+
+OFFICIAL, SAMPLE = SHARED / "weights" / "yolov5n-coco.pt", SHARED / "data" / "voc2007-sample"
+needs_shared = pytest.mark.skipif(not OFFICIAL.exists() or not SAMPLE.exists(), reason="shared data are not here")
+
+
+@needs_shared
+def test_the_official_weights_find_the_car_and_the_people_of_one_photo():
+    model, recipe = checkpoint.load_detector(OFFICIAL)
+    photo = SAMPLE / "JPEGImages" / "000004.jpg"
+    found = nms(predict(model, Photos([photo]), ("000004.jpg",), size=recipe.image_size, batch=1), 0.6)
+    best = found.take(np.argsort(-found.score, kind="stable")[:3])
+    assert [found.classes[i] for i in best.label] == GOLDEN["classes"]
+    np.testing.assert_allclose(best.score, GOLDEN["score"], atol=1e-3)
+    np.testing.assert_allclose(best.xyxy, GOLDEN["xyxy"], atol=0.1)
+
+
+@needs_shared
+@pytest.mark.slow
+def test_the_official_weights_reach_their_score_on_the_voc_sample():
+    model, recipe = checkpoint.load_detector(OFFICIAL)
+    sample = load_split(SAMPLE, "test")
+    found = predict(
+        model, Photos(sample.photos), sample.truth.image_ids, classes=sample.truth.classes, size=recipe.image_size
+    )
+    assert voc_map(nms(found, 0.6, keep_max=300), sample.truth).mean == pytest.approx(0.5337, abs=0.002)

@@ -1,0 +1,298 @@
+"""harness.report: one page that needs nothing else, true to its tables, and safe to open whatever the names are."""
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evaluate import sweep
+from evaluate.matching import match
+from evaluate.tables import Detections, GroundTruth, InputError
+from harness.data.dataset import Dataset, load_split
+from harness.draw import write_jpeg
+from harness.report.gallery import Rating, best_conf, choose, rate
+from harness.report.leaderboard import board_text, write_board
+from harness.report.page import FILES, write_report
+from harness.report.plots import read_log, save_curves
+from submit.ledger import ScoreRow
+from tests.tiny import write_tiny_voc
+
+HOSTILE = '"><script>alert(1)</script>'
+RUN_NAME = "<img src=x onerror=alert(1)>"
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: its tags with their attributes, and its text."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.source = path.read_text(encoding="utf-8")
+        self.tags, self.text = [], ""
+        self.feed(self.source)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def count(self, tag):
+        return sum(name == tag for name, _ in self.tags)
+
+
+def as_detections(truth: GroundTruth, score: float) -> Detections:
+    score_column = np.full(len(truth), score, np.float32)
+    return Detections(truth.image_ids, truth.classes, truth.image, truth.label, truth.xyxy, score_column)
+
+
+def write_log(path: Path) -> Path:
+    lines = []
+    for epoch in range(2):
+        lines += [
+            {"epoch": epoch, "step": 2 * epoch + i, "lr": 0.01, "loss": {"box": 1.5, "class": 0.5}} for i in range(2)
+        ]
+        scores = {"model": 0.25 + epoch / 4, "ema": 0.125}
+        seconds = {"train": 30.0, "validate": 9.0}
+        lines.append({"epoch": epoch, "map": scores, "seconds": seconds, "images_per_second": 15.4321})
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    """A run folder with every file the page reads; its name and a class name try to be HTML."""
+    data = write_tiny_voc(tmp_path_factory.mktemp("data") / "tiny")
+    escaped = HOSTILE.replace("<", "&lt;")
+    for xml in (data / "Annotations").iterdir():
+        xml.write_text(xml.read_text().replace("disc", escaped))
+    run = tmp_path_factory.mktemp("runs") / RUN_NAME
+    run.mkdir()
+    test = load_split(data, "test")
+    as_detections(test.truth, 0.875).save(run / "final.npz")
+    split = {"images": 8, "boxes": 16, "sha256": "0123abcd"}
+    made = {"command": "harness train v5n", "revision": "5f3c9a1", "dirty": True, "versions": {"numpy": "2.4"}}
+    made |= {"device": "cpu", "precision": "float32", "seed": 0, "data": str(data)}
+    made |= {"train": {"split": "train"} | split, "val": {"split": "val"} | split}
+    (run / "run.json").write_text(json.dumps(made))
+    score = {"metric": "voc-area", "map": 0.81234, "per_class": {HOSTILE: 0.81234, "square": None}, "split": "test"}
+    score |= {"images": 4, "truths": 8, "detections": 8, "conf": 0.01, "iou": 0.55}
+    (run / "score.json").write_text(json.dumps(score))
+    cells = [sweep.Cell(conf, iou, conf + iou / 10, 9) for conf in (0.01, 0.5) for iou in (0.4, 0.6)]
+    sweep.write_csv(cells, run / "sweep.csv")
+    (run / "recipe.toml").write_text(f"# {HOSTILE}\n")
+    write_log(run / "log.jsonl")
+    write_jpeg(np.full((20, 30, 3), 99, np.uint8), run / "first_batch.jpg")
+    for name in ("best.pt", "last.pt", "val.npz", "test.npz", "submission.csv"):
+        (run / name).write_bytes(b"12345")  # their size alone is shown
+    return run
+
+
+@pytest.fixture
+def run(whole_run, tmp_path):
+    """A copy to take files away from."""
+    return shutil.copytree(whole_run, tmp_path / "runs" / RUN_NAME)
+
+
+def report(run, tmp_path) -> Page:
+    write_report(run, tmp_path / "report.html")
+    return Page(tmp_path / "report.html")
+
+
+def test_the_page_shows_score_pictures_classes_sweep_curves_and_origin(run, tmp_path):
+    page = report(run, tmp_path)
+    assert "0.8123 AP50 on test, 4 photos" in " ".join(page.text.split())
+    assert page.count("figure") == 4  # all photos of the split, none twice
+    assert page.text.count("2 of 2 found") == 4
+    assert page.count("polyline") == 2  # a curve a class
+    assert [attributes["class"] for _, attributes in page.tags if attributes.get("class") == "best"] == ["best"]
+    assert "Training loss" in page.text and "best: 0.5000 at epoch 2" in page.text
+    assert "5f3c9a1" in page.text and "0123abcd" in page.text
+
+
+def test_the_page_asks_nothing_of_the_network(run, tmp_path):
+    page = report(run, tmp_path)
+    links = [v for _, attributes in page.tags for k, v in attributes.items() if k in ("src", "href", "xlink:href")]
+    assert links and all(link.startswith(("data:image/jpeg;base64,", "#")) for link in links)
+    assert all(place.startswith("#") for place in re.findall(r"url\((.*?)\)", page.source))
+    assert "@import" not in page.source
+    policy = next(attributes["content"] for _, attributes in page.tags if "http-equiv" in attributes)
+    assert policy.startswith("default-src 'none'; img-src data:;") and "script-src" not in policy
+
+
+def test_names_that_are_html_are_shown_as_text(run, tmp_path):
+    page = report(run, tmp_path)
+    assert page.count("script") == 0
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+    assert RUN_NAME in page.text and HOSTILE in page.text
+
+
+@pytest.mark.parametrize("missing", [*FILES, "first_batch.jpg"])
+def test_the_page_does_without_any_one_file(run, tmp_path, missing):
+    (run / missing).unlink()
+    page = report(run, tmp_path)
+    assert "</body>" in page.source
+    assert missing not in page.text or missing == "run.json"  # whose absence is the reason for no pictures
+
+
+@pytest.mark.parametrize("only", FILES)
+def test_the_page_does_with_one_file_alone(run, tmp_path, only):
+    for path in run.iterdir():
+        if path.name != only:
+            path.unlink()
+    assert only in report(run, tmp_path).text
+
+
+@pytest.mark.parametrize(
+    ("gone", "headline"),
+    [
+        ([], "0.8123 AP50 on test, 4 photos"),
+        (["score.json"], "0.5600 AP50 on validation, after the sweep"),
+        (["score.json", "sweep.csv"], "0.5000 AP50 on validation, epoch 2, model"),
+    ],
+)
+def test_the_headline_is_the_most_final_number_there_is(run, tmp_path, gone, headline):
+    for name in gone:
+        (run / name).unlink()
+    assert headline in " ".join(report(run, tmp_path).text.split())
+
+
+def test_without_the_photos_the_page_says_so(run, tmp_path):
+    made = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(made | {"data": str(tmp_path / "moved")}))
+    page = report(run, tmp_path)
+    assert f"No pictures: {tmp_path / 'moved'}: want a data set, nothing is there" in page.text
+    assert page.count("figure") == 0
+
+
+def test_a_folder_that_is_no_run_and_a_damaged_file_are_refused(run, tmp_path):
+    with pytest.raises(InputError, match="want the folder of a run"):
+        write_report(tmp_path, tmp_path / "report.html")
+    (run / "score.json").write_text("")
+    with pytest.raises(InputError, match=r"score\.json: want JSON"):
+        write_report(run, tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_the_same_run_gives_the_same_page(run, tmp_path):
+    assert report(run, tmp_path).source == report(run, tmp_path).source
+
+
+def test_the_curves_file_is_a_png(tmp_path):
+    save_curves(write_log(tmp_path / "log.jsonl"), tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.png", "log.jsonl"]
+
+
+def test_a_log_line_cut_short_by_a_kill_is_left_out(tmp_path):
+    log = write_log(tmp_path / "log.jsonl")
+    log.write_text(log.read_text() + '{"epoch": 2, "st')
+    steps, epochs = read_log(log)
+    assert (len(steps), len(epochs)) == (4, 2)
+
+
+def two_photos() -> tuple[Detections, Dataset]:
+    """Photo a: two cats, and a difficult one. Photo b: nothing. Boxes are 10 x 10, at multiples of 20."""
+    at = np.array([[x, 0, x + 10, 10] for x in (0, 20, 40, 60)], np.float32)
+    truth = GroundTruth(("a", "b"), ("cat",), np.zeros(3), np.zeros(3), at[:3], np.array([False, False, True]))
+    #        cat 0, cat 0 again, the difficult one, nothing, and one in b
+    dets = Detections(
+        ("a", "b"),
+        ("cat",),
+        image=np.array([0, 0, 0, 0, 1]),
+        label=np.zeros(5),
+        xyxy=at[[0, 0, 2, 3, 0]],
+        score=np.array([0.9, 0.8, 0.7, 0.6, 0.5]),
+    )
+    return dets, Dataset(Path(), "test", (Path("a"), Path("b")), truth, ())
+
+
+def test_a_photo_is_rated_by_what_is_found_false_and_missed():
+    dets, data = two_photos()
+    # a: of two cats one is found; its double and the box on nothing are false; the difficult one counts neither way
+    assert rate(match(dets, data.truth), dets, data) == [Rating(2, 1, 2), Rating(0, 0, 1)]
+    assert Rating(2, 1, 2).f1 == 2 / 5  # 2 found / (2 truths + 3 detections)
+    assert Rating(0, 0, 1).f1 == 0
+    assert Rating(0, 0, 0).f1 == 1
+    above = match(dets, data.truth).above(0.85)
+    assert rate(above, dets, data) == [Rating(2, 1, 0), Rating(0, 0, 0)]
+
+
+def test_pictures_show_the_confidence_where_f1_is_highest():
+    dets, data = two_photos()
+    # cut at 0.9: 2 / (2 + 1); at 0.8: 2 / (2 + 2); at 0.6: 2 / (2 + 3)
+    assert best_conf(match(dets, data.truth)) == np.float32(0.9)
+    tied = replace(dets, image=np.zeros(5), xyxy=data.truth.xyxy[[0, 0, 0, 0, 1]], score=np.array([9, 9, 7, 6, 5]) / 10)
+    # a cut takes both of the two at 0.9: 2 / (2 + 2); at 0.5: 4 / (2 + 5)
+    assert best_conf(match(tied, data.truth)) == np.float32(0.5)
+    assert best_conf(match(dets.take(np.zeros(5, bool)), data.truth)) == 0
+
+
+def test_the_gallery_takes_the_best_and_the_worst_and_no_photo_twice():
+    ratings = [Rating(4, found, 0) for found in (4, 0, 2, 3, 1, 4, 2, 3, 0, 2, 1)] + [Rating(9, 9, 0)]
+    chosen = choose(ratings)
+    assert chosen["Best"] == [11, 0, 5]  # the one with more objects first
+    assert chosen["Worst"] == [1, 8, 4]
+    rows = sum(chosen.values(), [])
+    assert len(rows) == len(set(rows)) == 9
+    assert choose(ratings) == chosen
+    assert choose(ratings[:2]) == {"Best": [0, 1]}
+
+
+ROW = ScoreRow(
+    name="v5m",
+    split="test",
+    metric="voc-area",
+    map=0.6476,
+    per_class={},
+    images=4950,
+    truths=12032,
+    detections=123,
+    conf=0.01,
+    iou=0.55,
+    recipe={},
+    revision="5f3c9a1e0b7d",
+    dirty=True,
+    command="",
+    detections_path="",
+    detections_sha256="",
+    truth_sha256="t",
+    time="2030-01-02T03:04:05+00:00",
+)
+ROWS = [
+    ROW,
+    replace(ROW, name="v5l", map=0.7819, dirty=False),
+    replace(ROW, name="v5l", map=0.5, metric="coco", conf=None, iou=None),
+    replace(ROW, name=HOSTILE, map=0.4295),
+]
+
+
+def test_the_board_ranks_the_best_first_and_each_metric_by_itself():
+    heading, *lines = board_text(ROWS).splitlines()
+    assert heading.split()[:5] == ["rank", "run", "split", "metric", "score"]
+    assert [line.split()[:2] for line in lines] == [["1", "v5l"], ["1", "v5l"], ["2", "v5m"], ["3", HOSTILE.split()[0]]]
+    assert [line.index("test") for line in lines] == [heading.index("split")] * 4
+    assert lines[2].split()[4:] == ["0.6476", "0.01", "0.55", "4950", "123", "5f3c9a1+", "2030-01-02", "03:04"]
+
+
+def test_the_board_of_an_empty_ledger_is_its_heading():
+    assert board_text([]).split()[0] == "rank"
+    assert len(board_text([]).splitlines()) == 1
+
+
+def test_the_board_page_runs_its_own_script_and_shows_names_as_text(tmp_path):
+    write_board(ROWS, tmp_path / "board.html")
+    page = Page(tmp_path / "board.html")
+    assert page.count("script") == 1 and page.count("tr") == 5
+    assert page.count("button") == 11
+    assert HOSTILE in page.text
+    script = re.search("<script>(.*?)</script>", page.source, re.DOTALL).group(1)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = next(attributes["content"] for _, attributes in page.tags if "http-equiv" in attributes)
+    assert f"script-src 'sha256-{digest}'" in policy

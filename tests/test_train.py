@@ -1,0 +1,177 @@
+"""harness.train: rates, the run folder, and that an interrupted run ends with the same weights."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from evaluate.tables import InputError
+from harness import checkpoint
+from harness.config import load_recipe
+from harness.data.dataset import load_split
+from harness.ema import Ema
+from harness.errors import JobError
+from harness.train import augment_at, build_optimizer, set_rates, train
+from models.yolov5 import YoloV5
+from tests.tiny import write_tiny_voc
+
+SETTINGS = ["image_size=64", "batch=4", "threads=1", "precision=float32", "mosaic_off_epochs=1", "warmup_epochs=1"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_tiny_voc(tmp_path_factory.mktemp("voc"))
+
+
+def run(data, out, *more, resume=False):
+    recipe = load_recipe("v5n", [*SETTINGS, *more])
+    return train(recipe, load_split(data, "train"), load_split(data, "val"), out, device="cpu", resume=resume)
+
+
+def weights_of(path):
+    return torch.load(path, weights_only=True)
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_run_leaves_its_folder_and_nothing_half_written(data, tmp_path):
+    best = run(data, tmp_path / "r", "epochs=2")
+    left = {path.name for path in (tmp_path / "r").iterdir() if not path.name.startswith("events")}
+    assert left == {"best.pt", "last.pt", "recipe.toml", "run.json", "log.jsonl", "first_batch.jpg", "curves.png"}
+    lines = [json.loads(line) for line in (tmp_path / "r" / "log.jsonl").read_text().splitlines()]
+    steps, epochs = [x for x in lines if "step" in x], [x for x in lines if "map" in x]
+    assert [x["step"] for x in steps] == list(range(4)) and [x["epoch"] for x in epochs] == [0, 1]
+    assert best == max(score for x in epochs for score in x["map"].values())
+    model, recipe = checkpoint.load_detector(tmp_path / "r")
+    assert model.classes == ("disc", "square") and recipe.image_size == 64
+    told = json.loads((tmp_path / "r" / "run.json").read_text())
+    assert told["train"]["images"] == 8 and told["versions"]["torch"] == torch.__version__.split("+")[0]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(data, tmp_path):
+    for name, more in (("a", []), ("b", []), ("c", ["seed=1"])):
+        run(data, tmp_path / name, "epochs=1", *more)
+    a, b, c = (weights_of(tmp_path / name / "last.pt")["model"] for name in "abc")
+    assert same(a, b) and not same(a, c)
+
+
+KILLED_RUN = """
+import sys
+from pathlib import Path
+from harness.config import load_recipe
+from harness.data.dataset import load_split
+from harness.train import train
+data, out = Path(sys.argv[1]), Path(sys.argv[2])
+train(load_recipe("v5n", sys.argv[3:]), load_split(data, "train"), load_split(data, "val"), out, device="cpu", resume=True)
+"""
+
+
+def test_a_run_killed_in_the_middle_of_an_epoch_resumes_to_the_same_weights(data, tmp_path):
+    settings = [*SETTINGS, "epochs=4"]
+    words = [sys.executable, "-c", KILLED_RUN, str(data), str(tmp_path / "killed"), *settings]
+    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as child:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "killed" / "last.pt").exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        child.send_signal(signal.SIGKILL)
+    assert not (tmp_path / "killed" / "best.pt").exists(), "it finished before it could be killed"
+    run(data, tmp_path / "killed", "epochs=4", resume=True)
+    run(data, tmp_path / "whole", "epochs=4")
+    for name in ("last.pt", "best.pt"):
+        killed, whole = (weights_of(tmp_path / run / name) for run in ("killed", "whole"))
+        for part in ("model", "ema", "state"):
+            assert part not in whole or same(killed[part], whole[part])
+    logs = [(tmp_path / run / "log.jsonl").read_text().splitlines() for run in ("killed", "whole")]
+    steps = [[json.loads(line).get("loss") for line in log] for log in logs]
+    assert steps[0] == steps[1]
+
+
+def test_resuming_a_finished_run_changes_nothing(data, tmp_path):
+    run(data, tmp_path, "epochs=1")
+    before = (tmp_path / "best.pt").read_bytes()
+    run(data, tmp_path, "epochs=1", resume=True)
+    assert (tmp_path / "best.pt").read_bytes() == before
+
+
+def test_a_folder_that_holds_another_run_is_refused(data, tmp_path):
+    run(data, tmp_path, "epochs=1")
+    with pytest.raises(InputError, match="--resume"):
+        run(data, tmp_path, "epochs=1")
+    with pytest.raises(InputError, match="changed: epochs, lr"):
+        run(data, tmp_path, "epochs=2", "lr=0.5", resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_parts(data, tmp_path):
+    with pytest.raises(JobError, match=r"loss is not finite: \{'box': .*'object': .*'class'"):
+        run(data, tmp_path, "epochs=3", "lr=1e30", "clip=1e30", "warmup_epochs=0")
+    assert not (tmp_path / "best.pt").exists()
+
+
+def test_out_of_memory_says_which_batch_to_try(data, tmp_path, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(YoloV5, "forward", full)
+    with pytest.raises(JobError, match="out of memory at batch=4 image_size=64: try batch=2"):
+        run(data, tmp_path, "epochs=1")
+
+
+def test_training_starts_from_weights_and_their_class_rows(data, tmp_path):
+    run(data, tmp_path / "a", "epochs=1")
+    start = weights_of(tmp_path / "a" / "best.pt")["state"]
+    run(data, tmp_path / "b", "epochs=1", f"weights={tmp_path / 'a'}", "lr=0", "warmup_bias_lr=0")
+    trained = weights_of(tmp_path / "b" / "last.pt")["model"]
+    assert all(torch.equal(start[k], trained[k]) for k in start if k.endswith(("weight", "bias")))
+
+
+def test_rates_warm_up_and_fall():
+    recipe = load_recipe("v5n", ["epochs=10", "lr=0.1", "lr_final=0.1", "warmup_epochs=1", "schedule=linear"])
+    optimizer = build_optimizer(YoloV5("n", ("a",)), recipe)
+    seen = {}
+    for step in (0, 9, 50, 99):
+        seen[step] = set_rates(optimizer, recipe, step, epoch_steps=10)
+    # progress 0, 9/99, 50/99, 1 along 1 -> 0.1; a tenth of it in the first of ten warm-up steps
+    wanted = {0: 0.1 * 0.1, 9: 0.1 * (1 - 0.9 / 11), 50: 0.1 * (1 - 0.9 * 50 / 99), 99: 0.01}
+    assert seen == pytest.approx(wanted)
+    set_rates(optimizer, recipe, 0, epoch_steps=10)
+    biases, _, weights = optimizer.param_groups
+    assert biases["lr"] == pytest.approx(0.1) and weights["momentum"] == pytest.approx(0.8 + 0.0137)
+
+
+def test_only_convolution_weights_decay():
+    model = YoloV5("n", ("a",))
+    decayed = [g for g in build_optimizer(model, load_recipe("v5n")).param_groups if g["weight_decay"]]
+    assert len(decayed) == 1 and {p.ndim for p in decayed[0]["params"]} == {4}
+    counted = sum(len(g["params"]) for g in build_optimizer(model, load_recipe("v5n")).param_groups)
+    assert counted == len(list(model.parameters()))
+
+
+def test_mosaic_is_off_for_the_last_epochs():
+    recipe = load_recipe("v5n", ["epochs=10", "mosaic_off_epochs=3"])
+    assert [augment_at(recipe, epoch).mosaic for epoch in (0, 6, 7, 9)] == [1, 1, 0, 0]
+
+
+def test_the_average_follows_at_its_horizon():
+    # weights jump from 0 to 1 after the ramp: after a horizon's steps the average has come 1 - 1/e of the way
+    model = torch.nn.Linear(1, 1, bias=False)
+    ema = Ema(model, horizon=50)
+    for value, steps in ((0.0, 500), (1.0, 50)):
+        torch.nn.init.constant_(model.weight, value)
+        for _ in range(steps):
+            ema.update(model)
+    assert ema.model.weight.item() == pytest.approx(1 - np.exp(-1), abs=0.01)
+
+
+def test_the_average_of_batch_norm_counts_is_a_copy():
+    model = torch.nn.BatchNorm2d(1)
+    ema = Ema(model, horizon=10)
+    model(torch.rand(2, 1, 4, 4))
+    ema.update(model)
+    assert ema.model.num_batches_tracked == 1
