@@ -124,7 +124,7 @@ def predict(
     """Run a detector over photos; writes its candidates before NMS."""
     from harness import checkpoint
     from harness.data.dataset import find_photos, load_photos, open_source
-    from harness.loader import Photos
+    from harness.photos import Photos
     from harness.predict import pick_device, pick_precision
     from harness.predict import predict as run
 
@@ -350,7 +350,9 @@ def _refuse_shadows() -> None:
     for name in ("models", "evaluate", "submit"):
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None or Path(spec.origin).parent != ROOT / name:
-            raise InputError(f"{name}: want {ROOT / name}, but Python finds {spec and spec.origin}; use .venv/bin/harness")
+            raise InputError(
+                f"{name}: want {ROOT / name}, but Python finds {spec and spec.origin}; use .venv/bin/harness"
+            )
 
 
 def _truth(data: Path | None, split: str, images: Path | None, truth: Path | None) -> GroundTruth:
@@ -385,5 +387,3 @@ def _bar(items: Iterable[Any], **options: Any) -> Any:
     from tqdm import tqdm
 
     return tqdm(items, mininterval=0.5, **options)
-
-

@@ -5,71 +5,23 @@ needed; sending images between processes costs as much as decoding them. Images 
 out as (B, 3, H, W), which is torch's channels_last without a copy.
 """
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
-from pathlib import Path
 from typing import TypeVar
 
 import cv2
 import numpy as np
-import PIL.Image
 import torch
 from torch import Tensor
 
 from evaluate.tables import Array, GroundTruth, InputError
 from harness.augment import Augment, Frame, Image, Sample, draw, letterbox, render
+from harness.photos import Photos
 from models.detector import Target
 
 T = TypeVar("T")
 AHEAD = 2  # batches in the making while the caller uses one
-
-
-class Photos:
-    """Photos by position: `photos[i]` is (h, w, 3) uint8 RGB, read-only.
-
-    Pixels are as stored: an EXIF rotation is not applied, because annotations are on stored pixels. Decoded photos
-    stay in memory until together they reach `cache_bytes`; those that come later are decoded each time.
-    """
-
-    def __init__(self, paths: Sequence[Path], *, cache_bytes: int = 2 * 1024**3):
-        self.paths = tuple(paths)
-        self._room = cache_bytes
-        self._cache: dict[int, Image] = {}
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> Image:
-        """Raises InputError, naming the file, when it is missing or no image."""
-        photo = self._cache.get(index)
-        if photo is None:
-            photo = read_photo(self.paths[index])
-            with self._lock:
-                if index not in self._cache and photo.nbytes <= self._room:
-                    self._room -= photo.nbytes
-                    self._cache[index] = photo
-        return photo
-
-    @cached_property
-    def sizes(self) -> list[tuple[int, int]]:
-        """(height, width) of every photo, from the files' headers."""
-        return [_size(path) for path in self.paths]
-
-
-def read_photo(path: Path) -> Image:
-    """A file -> (h, w, 3) uint8 RGB, read-only, EXIF rotation not applied. Raises InputError naming the file."""
-    try:
-        photo = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-    except (OSError, cv2.error) as error:
-        raise InputError(f"{path}: want an image: {error}") from error
-    if photo is None:
-        raise InputError(f"{path}: want an image, OpenCV cannot decode this file")
-    photo.flags.writeable = False
-    return photo
 
 
 def train_batches(
@@ -157,11 +109,3 @@ def _filled(
 def _finished(indices: Array, images: Image, jobs: list[Future[T]]) -> tuple[Array, Tensor, list[T]]:
     found = [job.result() for job in jobs]
     return indices, torch.from_numpy(images).permute(0, 3, 1, 2), found
-
-
-def _size(path: Path) -> tuple[int, int]:
-    try:
-        with PIL.Image.open(path) as image:
-            return image.height, image.width
-    except OSError as error:
-        raise InputError(f"{path}: want an image: {error}") from error

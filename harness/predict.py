@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from evaluate.tables import Detections, InputError
-from harness.loader import Photos, predict_batches
+from evaluate.tables import Array, Detections, InputError
+from harness.loader import predict_batches
+from harness.photos import Photos
 from models.class_names import match_classes
 from models.detector import Detector
 
 
 def pick_device(name: str) -> torch.device:
-    """"auto" is the GPU where there is one. Raises InputError for a device this machine lacks."""
+    """ "auto" is the GPU where there is one. Raises InputError for a device this machine lacks."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -47,23 +48,29 @@ def predict(
     threads: int = 2,
     progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda batches, total: batches,
 ) -> Detections:
-    """Candidates of every photo: scores of at least `conf_min`, the best `candidates_max` an image, several classes a box.
+    """Candidates of every photo: scores of at least `conf_min`, the best `candidates_max` an image.
+
+    A box may give several classes, a row each.
 
     `classes` are the wanted names and their order; by default the model's own. Those that the model does not know
     find nothing, those of the model that are not wanted are dropped; names are matched by meaning.
     `photos[i]` shows `image_ids[i]`, boxes come back in its pixels, clipped to it; boxes left without area go.
     """
+    if not image_ids:
+        raise InputError("want photos to look at, there are none")
     wanted = model.classes if classes is None else classes
     source = match_classes(wanted, model.classes)
     columns = [i for i in source if i is not None]
     label_of = np.array([row for row, i in enumerate(source) if i is not None], np.int16)
     if not columns:
-        raise InputError(f"the model knows none of the classes {', '.join(wanted)}; it knows {', '.join(model.classes)}")
+        raise InputError(
+            f"the model knows none of the classes {', '.join(wanted)}; it knows {', '.join(model.classes)}"
+        )
     device = next(model.parameters()).device
     columns_on_device = torch.tensor(columns, device=device)
     model.eval()
 
-    found: list[tuple[Any, ...]] = []
+    found: list[tuple[Array, ...]] = []
     batches = predict_batches(photos, size=size, stride=model.stride_max, batch=batch, threads=threads)
     for indices, images, frames in progress(batches, -(-len(photos) // batch)):
         pixels = images.to(device, non_blocking=True).float().div_(255)
@@ -74,18 +81,14 @@ def predict(
         top, place = flat.topk(min(candidates_max, flat.shape[1]), sorted=True)
         box_of = (place // len(columns))[..., None].expand(-1, -1, 4)
         best_xyxy = xyxy.gather(1, box_of)  # (B, K, 4)
-        rows = zip(indices, frames, top.cpu().numpy(), (place % len(columns)).cpu().numpy(), best_xyxy.cpu().numpy())
+        on_host = (tensor.cpu().numpy() for tensor in (top, place % len(columns), best_xyxy))
+        rows = zip(indices, frames, *on_host, strict=True)
         for index, frame, score, column, canvas_xyxy in rows:
             photo_xyxy = frame.to_photo(canvas_xyxy)
             keep = (score >= np.float32(conf_min)) & (photo_xyxy[:, 2:] > photo_xyxy[:, :2]).all(1)
-            found.append((index, label_of[column[keep]], score[keep], photo_xyxy[keep]))
+            image = np.full(keep.sum(), index, np.int32)
+            found.append((image, label_of[column[keep]], score[keep], photo_xyxy[keep]))
 
-    found.sort(key=lambda item: item[0])  # batches go by shape; the table by image
-    return Detections(
-        image_ids,
-        wanted,
-        image=np.repeat([f[0] for f in found], [len(f[1]) for f in found]) if found else np.zeros(0),
-        label=np.concatenate([f[1] for f in found]) if found else np.zeros(0),
-        score=np.concatenate([f[2] for f in found]) if found else np.zeros(0),
-        xyxy=np.concatenate([f[3] for f in found]) if found else np.zeros((0, 4)),
-    )
+    found.sort(key=lambda columns: columns[0][:1].tolist())  # batches go by shape; the table by image
+    image, label, score, photo_xyxy = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Detections(image_ids, wanted, image, label, photo_xyxy, score)

@@ -12,7 +12,13 @@ from harness.data.dataset import Dataset
 
 
 def open_run(
-    recipe: Recipe, train_set: Dataset, val_set: Dataset, out: Path, on: torch.device, precision: torch.dtype, resume: bool
+    recipe: Recipe,
+    train_set: Dataset,
+    val_set: Dataset,
+    out: Path,
+    on: torch.device,
+    precision: torch.dtype,
+    resume: bool,
 ) -> None:
     """Make the run folder and write down what the run is made of; refuse to mix two runs."""
     if (out / "recipe.toml").exists():

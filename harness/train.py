@@ -31,7 +31,8 @@ from harness.data.dataset import Dataset
 from harness.draw import draw_boxes, grid, write_jpeg
 from harness.ema import Ema
 from harness.errors import JobError
-from harness.loader import Photos, train_batches
+from harness.loader import train_batches
+from harness.photos import Photos
 from harness.predict import pick_device, pick_precision, predict
 from harness.report.plots import save_curves
 from harness.run_folder import open_run
@@ -55,11 +56,11 @@ def train(recipe: Recipe, train_set: Dataset, val_set: Dataset, out: Path, *, de
     torch.manual_seed(recipe.seed)
     if on.type == "cpu":
         torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # it costs time and nothing reads such memory
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
     model = checkpoint.build(recipe, train_set.truth.classes)
     if recipe.weights:
         _start_from(Path(recipe.weights), model)
-    model.to(on, memory_format=torch.channels_last)
+    model.to(on).to(memory_format=torch.channels_last)
     photos = Photos(train_set.photos)
     val_photos = Photos(val_set.photos)
     epoch_steps = -(-len(photos) // recipe.batch)
@@ -113,7 +114,9 @@ def train(recipe: Recipe, train_set: Dataset, val_set: Dataset, out: Path, *, de
                 log.write(json.dumps({"epoch": epoch, "step": step, "lr": lr, "loss": shown}) + "\n")
                 for name, value in shown.items():
                     board.add_scalar(f"loss/{name}", value, step)
-                bar.set_postfix(epoch=f"{epoch + 1}/{recipe.epochs}", loss=f"{sum(shown.values()):.3f}", best=f"{best:.3f}")
+                bar.set_postfix(
+                    epoch=f"{epoch + 1}/{recipe.epochs}", loss=f"{sum(shown.values()):.3f}", best=f"{best:.3f}"
+                )
                 bar.update()
 
             trained = time.perf_counter()
@@ -124,14 +127,21 @@ def train(recipe: Recipe, train_set: Dataset, val_set: Dataset, out: Path, *, de
             board.add_scalars("map", scores, (epoch + 1) * epoch_steps)
             speed = len(photos) / (trained - started)
             seconds = {"train": trained - started, "validate": time.perf_counter() - trained}
-            log.write(json.dumps({"epoch": epoch, "map": scores, "seconds": seconds, "images_per_second": speed}) + "\n")
+            log.write(
+                json.dumps({"epoch": epoch, "map": scores, "seconds": seconds, "images_per_second": speed}) + "\n"
+            )
             log.flush()
 
             if max(scores.values()) > best:
                 best = max(scores.values())
                 winner = max(scores, key=lambda name: scores[name])
                 state = (ema.model if winner == "ema" else model).state_dict()
-                content = checkpoint.describe(recipe, model) | {"state": state, "epoch": epoch, "map": best, "is": winner}
+                content = checkpoint.describe(recipe, model) | {
+                    "state": state,
+                    "epoch": epoch,
+                    "map": best,
+                    "is": winner,
+                }
                 checkpoint.save(content, out / "best-so-far.pt")
             content = {"model": model.state_dict(), "ema": ema.model.state_dict(), "ema_steps": ema.steps}
             content |= {"optimizer": optimizer.state_dict(), "epochs_done": epoch + 1, "best": best}
@@ -177,7 +187,7 @@ def augment_at(recipe: Recipe, epoch: int) -> Augment:
 
 
 def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum, or AdamW, in three groups: biases, batch norm scales, and weights, which alone decay."""
+    """SGD with Nesterov momentum or AdamW, in three groups: biases, batch norm scales, and weights, which decay."""
     named = list(model.named_parameters())
     biases = [p for name, p in named if name.endswith("bias")]
     scales = [p for name, p in named if not name.endswith("bias") and p.ndim == 1]
@@ -218,7 +228,7 @@ def _start_from(path: Path, model: YoloV5) -> None:
     tqdm.write(f"{path}: trunk, boxes and {carried} of {len(model.classes)} classes carried over{told}", sys.stderr)
 
 
-def _restore(out: Path, model: nn.Module, ema: Ema, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+def _restore(out: Path, model: nn.Module, ema: Ema[YoloV5], optimizer: torch.optim.Optimizer) -> tuple[int, float]:
     """Go back to the end of the last whole epoch. -> epochs done, best AP50 so far."""
     content = checkpoint.load(out / "last.pt")
     model.load_state_dict(content["model"])

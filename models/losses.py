@@ -132,8 +132,11 @@ def decode_exp(logits: Tensor, cells: Tensor, anchors: Tensor, stride: int) -> T
 
 
 def decode_sigmoid(logits: Tensor, cells: Tensor, anchors: Tensor, stride: int) -> Tensor:
-    """YOLOv5 box code: (..., 4) logits -> cxcywh pixels. xy = (2 sigmoid(t) - 0.5 + cell) * stride, wh = (2 sigmoid(t))^2
-    * anchor: a centre may lie half a cell outside its cell, a side is at most 4 anchors."""
+    """YOLOv5 box code: (..., 4) logits -> cxcywh pixels.
+
+    xy = (2 sigmoid(t) - 0.5 + cell) * stride, wh = (2 sigmoid(t))^2 * anchor: a centre may lie half a cell outside
+    its cell, a side is at most 4 anchors.
+    """
     t = logits.sigmoid()
     centre = (2 * t[..., :2] - 0.5 + cells) * stride
     return torch.cat([centre, (2 * t[..., 2:]).square() * anchors], -1)

@@ -79,7 +79,9 @@ def transfer(weights: Weights, model: YoloV5) -> list[str]:
     try:
         model.load_state_dict(merged)
     except RuntimeError as error:
-        raise WeightsError(f"weights of {weights.architecture} do not fit this model: {error}".splitlines()[0]) from None
+        raise WeightsError(
+            f"weights of {weights.architecture} do not fit this model: {error}".splitlines()[0]
+        ) from None
     return [name for name, origin in zip(model.classes, source, strict=True) if origin is None]
 
 
@@ -100,13 +102,15 @@ def _load_stubbed(path: Path) -> Any:
     except (ValueError, RuntimeError, zipfile.BadZipFile) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise WeightsError(f"{path}: want a PyTorch zip checkpoint, this file is something else or cut short") from error
+        raise WeightsError(
+            f"{path}: want a PyTorch zip checkpoint, this file is something else or cut short"
+        ) from error
     refused = sorted(name for name in names if not HARMLESS.fullmatch(name))
     if refused:
         raise WeightsError(
             f"{path}: refused, it would run {', '.join(refused[:5])}; want a YOLOv5 checkpoint, or one of this harness"
         )
-    stubs = [(type(name.rpartition(".")[2], (_Stub,), {}), name) for name in names]
+    stubs: list[Any] = [(type(name.rpartition(".")[2], (_Stub,), {}), name) for name in names]
     with _STUBBING, torch.serialization.safe_globals(stubs):
         try:
             return torch.load(path, map_location="cpu", weights_only=True)

@@ -93,7 +93,8 @@ class YoloV5(Detector):
         p3 = m["17"](torch.cat([F.interpolate(middle, scale_factor=2.0), at8], 1))
         p4 = m["20"](torch.cat([m["18"](p3), middle], 1))
         p5 = m["23"](torch.cat([m["21"](p4), top], 1))
-        return self.heads([p3, p4, p5])
+        raw: list[Tensor] = self.heads([p3, p4, p5])
+        return raw
 
     def decode(self, raw: list[Tensor]) -> tuple[Tensor, Tensor]:
         """raw -> boxes (B, N, 4) xyxy pixels of the input; scores (B, N, C). N counts all anchors of all cells."""

@@ -6,7 +6,8 @@ import torch
 
 from evaluate.tables import GroundTruth, InputError
 from harness.augment import NO_AUGMENT, Augment, hull, letterbox
-from harness.loader import Photos, predict_batches, train_batches
+from harness.loader import predict_batches, train_batches
+from harness.photos import Photos
 
 FULL = Augment(mosaic=0.7, mixup=0.3, scale=0.5, translate=0.1, hsv_h=0.02, hsv_s=0.5, hsv_v=0.3, flip=0.5)
 SHAPES = [(60, 80), (80, 60), (61, 83), (64, 64), (50, 120), (60, 80), (33, 50)]
@@ -60,13 +61,13 @@ def test_grey_and_transparent_files_become_three_channels(tmp_path):
         assert Photos([tmp_path / "a.png"])[0].shape == (20, 30, 3)
 
 
-def test_a_rotation_flag_is_not_applied(tmp_path):
+def test_a_photo_is_turned_as_its_rotation_flag_says(tmp_path):
     image = PIL.Image.new("RGB", (30, 20))
     exif = image.getexif()
     exif[0x0112] = 6  # "turn me by 90 degrees"
     image.save(tmp_path / "a.jpg", exif=exif)
     photos = Photos([tmp_path / "a.jpg"])
-    assert photos[0].shape[:2] == photos.sizes[0] == (20, 30)
+    assert photos[0].shape[:2] == photos.sizes[0] == (30, 20)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not an image"])

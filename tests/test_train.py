@@ -69,7 +69,8 @@ from harness.config import load_recipe
 from harness.data.dataset import load_split
 from harness.train import train
 data, out = Path(sys.argv[1]), Path(sys.argv[2])
-train(load_recipe("v5n", sys.argv[3:]), load_split(data, "train"), load_split(data, "val"), out, device="cpu", resume=True)
+train_set, val_set = load_split(data, "train"), load_split(data, "val")
+train(load_recipe("v5n", sys.argv[3:]), train_set, val_set, out, device="cpu", resume=True)
 """
 
 

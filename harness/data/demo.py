@@ -1,6 +1,6 @@
 """The demo set: drawn scenes in VOC layout, made in seconds, so that the whole flow runs without a download.
 
-Six things told apart by shape lie on textured grounds in any colour, size and angle; they overlap, leave the frame,
+Six things told apart by shape lie on textured grounds in any size and angle and many colours; they overlap, leave it,
 and in some photos there is none. Photo i of a split depends on the seed, the split and i alone: asking for more
 photos never changes the first ones.
 """
@@ -23,6 +23,8 @@ SPLITS = ("train", "val", "test")
 JPEG_QUALITY = 92
 DIFFICULT_LENGTH = 22  # pixels; things drawn smaller are marked difficult
 VISIBLE_MIN = 0.6  # share of a thing's pixels that later things must leave visible
+TYPICAL = 0.75  # share of things in the usual colour of their kind; the others have any
+HUES = {"fish": 8, "star": 26, "leaf": 58, "mug": 104, "rocket": 135, "kite": 165}  # OpenCV's, half degrees
 SHADOW = 0.45  # how much light a thing keeps off the ground
 INSIDE_MIN = 0.55  # share of a thing's pixels that must lie inside the frame
 
@@ -76,7 +78,7 @@ def draw_scene(rng: np.random.Generator) -> tuple[Array, list[Thing]]:
     height, width = SIZES[rng.integers(len(SIZES))]
     photo, hue = _ground(rng, height, width)
     light = float(rng.uniform(0, 2 * np.pi))
-    wanted = 0 if rng.random() < 0.04 else int(rng.choice(5, p=[0.18, 0.26, 0.26, 0.18, 0.12])) + 1
+    wanted = 0 if rng.random() < 0.04 else int(rng.integers(2, 8))
     things: list[Thing] = []
     whole: list[int] = []  # pixels of each thing inside the frame
     visible: list[Array] = []  # (H, W) bool: what later things have left of each
@@ -85,8 +87,10 @@ def draw_scene(rng: np.random.Generator) -> tuple[Array, list[Thing]]:
             break
         name = CLASSES[rng.integers(len(CLASSES))]
         tiny = rng.random() < 0.04
-        length = float(rng.uniform(14, DIFFICULT_LENGTH) if tiny else np.exp(rng.uniform(np.log(40), np.log(145))))
-        patch = shapes.render(name, length, _turn(rng), _palette(rng, hue), light)
+        length = float(rng.uniform(14, DIFFICULT_LENGTH) if tiny else np.exp(rng.uniform(np.log(40), np.log(120))))
+        patch = shapes.render(
+            name, length, _turn(rng), _palette(rng, HUES[name] if rng.random() < TYPICAL else None, hue), light
+        )
         top, left = (int(rng.integers(limit)) - len(patch) // 2 for limit in (height, width))
         frame = np.s_[max(top, 0) : top + len(patch), max(left, 0) : left + len(patch)]
         seen = patch[max(-top, 0) : height - top, max(-left, 0) : width - left]  # what falls on photo[frame]
@@ -155,9 +159,9 @@ def _turn(rng: np.random.Generator) -> Array:
     return rotate @ np.diag(rng.uniform(0.78, 1.0, 2) * [rng.choice([-1, 1]), 1])
 
 
-def _palette(rng: np.random.Generator, ground_hue: float) -> Array:
-    """Base, accent, dark and light tones (4, 3) BGR, away from the hue of the ground."""
-    hue = ground_hue + rng.uniform(30, 150)
+def _palette(rng: np.random.Generator, usual_hue: float | None, ground_hue: float) -> Array:
+    """Base, accent, dark and light tones (4, 3) BGR: near the usual hue, or any away from that of the ground."""
+    hue = ground_hue + rng.uniform(30, 150) if usual_hue is None else usual_hue + rng.normal(0, 8)
     accent = hue + rng.choice([-1, 1]) * rng.uniform(15, 60)
     return np.stack(
         [

@@ -1,4 +1,4 @@
-"""The demo set's six things, drawn: each is told by its shape; colour, angle and proportions say nothing.
+"""The demo set's six things, drawn: each is told by its shape; colour only hints, angle and proportions say nothing.
 
 A drawing is a list of parts, painted in order, in a frame where the thing lies inside [-1, 1] x [-1, 1], y down.
 """

@@ -123,15 +123,12 @@ def list_photos(folder: Path) -> list[str]:
 def measure(photos: Mapping[str, Path]) -> tuple[dict[str, Size], list[Problem]]:
     """image_id -> (height, width) from the files' headers, and a problem for each that is not a photo.
 
-    The size is the one after turning by the EXIF orientation, as cv2.imread turns. A missing photo is passed over:
-    the reader has named it.
+    A missing photo is passed over: the reader has named it.
     """
     sizes, problems = {}, []
     for image_id, path in photos.items():
         try:
-            with Image.open(path) as image:
-                width, height = image.size
-                sizes[image_id] = (width, height) if orientation(image) >= 5 else (height, width)
+            sizes[image_id] = upright_size(path)
         except FileNotFoundError:
             pass
         except UnidentifiedImageError:
@@ -139,6 +136,13 @@ def measure(photos: Mapping[str, Path]) -> tuple[dict[str, Size], list[Problem]]
         except (OSError, Image.DecompressionBombError) as error:
             problems.append(Problem(str(path), None, image_id, f"photo cannot be read: {error}"))
     return sizes, problems
+
+
+def upright_size(path: Path) -> Size:
+    """(height, width) of a photo turned as its EXIF orientation says, from the header. Raises what PIL raises."""
+    with Image.open(path) as image:
+        width, height = image.size
+        return (width, height) if orientation(image) >= 5 else (height, width)
 
 
 def orientation(image: Image.Image) -> int:

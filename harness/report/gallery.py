@@ -101,7 +101,7 @@ def picture_uri(image: Image, side: int) -> str:
 
 
 def _picture(data: Dataset, shown: Detections, row: int, rating: Rating) -> Picture:
-    from harness.loader import read_photo  # imports torch
+    from harness.photos import read_photo
 
     photo, ratio = _resized(read_photo(data.photos[row]), SIDE)
     dets = shown.take(shown.image == row)

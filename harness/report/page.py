@@ -153,7 +153,7 @@ def _grid(cells: list[Cell]) -> Sweep:
 def _first_batch(path: Path) -> str:
     if not path.is_file():
         return ""
-    from harness.loader import read_photo  # imports torch
+    from harness.photos import read_photo
 
     return picture_uri(read_photo(path), BATCH_SIDE)
 
