@@ -56,9 +56,8 @@ def sweep(
         matches = match(kept, truth)
         for conf in confs:
             left = matches.above(_checked(conf))
-            cells.append(
-                Cell(float(conf), float(iou_max), score(left, eleven_point=eleven_point).mean, len(left.score))
-            )
+            mean = score(left, eleven_point=eleven_point).mean
+            cells.append(Cell(float(conf), float(iou_max), mean, len(left.score)))
     return sorted(cells, key=_rank)
 
 

@@ -137,18 +137,19 @@ def predict(
         raise InputError("predict: want --data DATA --split SPLIT, or --images")
     model, recipe = checkpoint.load_detector(weights)
     on = pick_device(device)
-    found = run(
-        model.to(on),
-        Photos(paths, cache_bytes=0),
-        image_ids,
-        classes=classes,
-        size=size or recipe.image_size,
-        batch=batch,
-        conf_min=conf_min,
-        candidates_max=candidates_max,
-        precision=pick_precision(precision, on),
-        progress=lambda batches, total: _bar(batches, desc="predict", total=total),
-    )
+    with _bar(None, desc="predict", total=len(paths), unit="photo") as bar:
+        found = run(
+            model.to(on),
+            Photos(paths, cache_bytes=0),
+            image_ids,
+            classes=classes,
+            size=size or recipe.image_size,
+            batch=batch,
+            conf_min=conf_min,
+            candidates_max=candidates_max,
+            precision=pick_precision(precision, on),
+            done=bar.update,
+        )
     found.save(out)
     print(f"{out}: {len(found):,} candidates on {len(image_ids):,} images")
 
@@ -175,9 +176,16 @@ def score(
 
     answers = _truth(data, split, images, truth)
     result = scoring.score(
-        detections, answers, metric=metric, conf=conf, iou=iou, candidates_max=candidates_max, keep_max=keep_max
+        detections,
+        answers,
+        split=split if truth is None else truth.name,
+        metric=metric,
+        conf=conf,
+        iou=iou,
+        candidates_max=candidates_max,
+        keep_max=keep_max,
     )
-    scoring.record(result, detections, answers, split=split if data else str(truth), ledger=ledger)
+    scoring.record(result, detections, answers, ledger=ledger)
     print(json.dumps(result) if as_json else scoring.as_text(result))
 
 
@@ -316,8 +324,9 @@ def report(run: Path, /, *, out: Annotated[Path | None, Parameter(help="Default:
     from harness.report.page import write_report
 
     page = out or run / "report.html"
-    write_report(run, page)
-    print(f"{page}: open it in a browser")
+    headline = write_report(run, page)
+    told = f"{headline.metric} {headline.value:.4f} on {headline.on}. " if headline else ""
+    print(f"{told}Open {page} in a browser.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -383,7 +392,7 @@ def _numbers(flag: str, text: str) -> list[float]:
         raise InputError(f"{flag} {text}: want numbers with commas between them, such as 0.01,0.05") from None
 
 
-def _bar(items: Iterable[Any], **options: Any) -> Any:
+def _bar(items: Iterable[Any] | None, **options: Any) -> Any:
     from tqdm import tqdm
 
     return tqdm(items, mininterval=0.5, **options)

@@ -53,30 +53,33 @@ def train_batches(
 
 
 def predict_batches(
-    photos: Photos, *, size: int, stride: int, batch: int, threads: int, rectangular: bool = True
+    photos: Photos, *, size: int, stride: int, batch: int, threads: int
 ) -> Iterator[tuple[Array, Tensor, list[Frame]]]:
     """Every photo once, letterboxed. -> positions in `photos` (B,); images (B, 3, H, W) uint8; a frame a photo.
 
-    A photo's long side becomes `size`. Rectangular batches hold photos of like shape, so H and W need only be the next
-    multiples of `stride`; otherwise both are `size`. Raises InputError when `size` is no multiple of `stride`.
+    A photo's long side becomes `size`; H and W are the next multiples of `stride`. Only photos with the same H and W
+    share a batch, so what a photo gives does not depend on `batch`. Raises InputError when `size` is no multiple of
+    `stride`.
     """
     if size % stride:
         raise InputError(f"size {size}: want a multiple of the network's stride, {stride}")
-
-    def canvas(indices: Array) -> tuple[int, int]:
-        if not rectangular:
-            return size, size
-        shapes = [photos.sizes[i] for i in indices]
-        return tuple(max(-(-size * s[axis] // (max(s) * stride)) * stride for s in shapes) for axis in (0, 1))
+    canvases = [_canvas(shape, size, stride) for shape in photos.sizes]
+    alike: dict[tuple[int, int], list[int]] = {}
+    for index, canvas in enumerate(canvases):
+        alike.setdefault(canvas, []).append(index)
 
     def fill(index: int, out: Image) -> Frame:
         out[:], frame = letterbox(photos[index], out.shape[:2])
         return frame
 
-    order = np.arange(len(photos))
-    if rectangular:
-        order = np.argsort([h / w for h, w in photos.sizes], kind="stable")
-    return _filled(_split(order, batch), canvas, fill, threads)
+    batches = [indices for group in alike.values() for indices in _split(np.array(group), batch)]
+    return _filled(batches, lambda indices: canvases[indices[0]], fill, threads)
+
+
+def _canvas(photo: tuple[int, int], size: int, stride: int) -> tuple[int, int]:
+    """(H, W) for a photo (h, w) whose long side becomes `size`: the next multiples of `stride`."""
+    h, w = (-(-size * side // (max(photo) * stride)) * stride for side in photo)
+    return h, w
 
 
 def _split(order: Array, batch: int) -> list[Array]:

@@ -1,7 +1,6 @@
 """A model over photos -> the table of candidates, before any suppression."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -46,7 +45,7 @@ def predict(
     candidates_max: int = 3000,
     precision: torch.dtype = torch.float32,
     threads: int = 2,
-    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda batches, total: batches,
+    done: Callable[[int], object] = lambda count: None,
 ) -> Detections:
     """Candidates of every photo: scores of at least `conf_min`, the best `candidates_max` an image.
 
@@ -55,6 +54,7 @@ def predict(
     `classes` are the wanted names and their order; by default the model's own. Those that the model does not know
     find nothing, those of the model that are not wanted are dropped; names are matched by meaning.
     `photos[i]` shows `image_ids[i]`, boxes come back in its pixels, clipped to it; boxes left without area go.
+    `done` is told the number of photos of each batch once they are.
     """
     if not image_ids:
         raise InputError("want photos to look at, there are none")
@@ -72,7 +72,7 @@ def predict(
 
     found: list[tuple[Array, ...]] = []
     batches = predict_batches(photos, size=size, stride=model.stride_max, batch=batch, threads=threads)
-    for indices, images, frames in progress(batches, -(-len(photos) // batch)):
+    for indices, images, frames in batches:
         pixels = images.to(device, non_blocking=True).float().div_(255)
         with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
             raw = model(pixels)
@@ -88,6 +88,7 @@ def predict(
             keep = (score >= np.float32(conf_min)) & (photo_xyxy[:, 2:] > photo_xyxy[:, :2]).all(1)
             image = np.full(keep.sum(), index, np.int32)
             found.append((image, label_of[column[keep]], score[keep], photo_xyxy[keep]))
+        done(len(indices))
 
     found.sort(key=lambda columns: columns[0][:1].tolist())  # batches go by shape; the table by image
     image, label, score, photo_xyxy = (np.concatenate(parts) for parts in zip(*found, strict=True))

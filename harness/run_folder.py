@@ -39,6 +39,7 @@ def open_run(
         "precision": str(precision).removeprefix("torch."),
         "seed": recipe.seed,
         "data": str(train_set.root),
+        "images": str(train_set.images) if train_set.images else None,
         "train": {"split": train_set.split} | provenance.describe_data(train_set.photos, train_set.truth),
         "val": {"split": val_set.split} | provenance.describe_data(val_set.photos, val_set.truth),
         "skipped_boxes": len(train_set.skipped),

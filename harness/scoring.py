@@ -16,6 +16,7 @@ def score(
     path: Path,
     truth: GroundTruth,
     *,
+    split: str,
     metric: str,
     conf: float | None = None,
     iou: float | None = None,
@@ -24,7 +25,7 @@ def score(
 ) -> dict[str, Any]:
     """Score a .npz table or a submission .csv, after NMS at `iou` and `conf` where both are given.
 
-    -> metric, map, per_class {name: AP or None}, images, truths (that count), detections, conf, iou; with
+    -> split (as the leaderboard shall call it), metric, map, per_class {name: AP or None}, images, truths (that count), detections, conf, iou; with
     metric "coco" also its twelve numbers. Raises InputError for files that are neither, or over other images.
     """
     if path.suffix == ".csv":
@@ -37,20 +38,21 @@ def score(
         from evaluate.coco import coco_map
 
         numbers = coco_map(dets, truth)
+        numbers = {"map": numbers["AP"], **numbers}
     else:
         found = voc_map.voc_map(dets, truth, eleven_point=metric == "voc-11pt")
         numbers = {"map": found.mean, "per_class": found.per_class}
     counts = {"images": len(truth.image_ids), "truths": int((~truth.difficult).sum()), "detections": len(dets)}
-    return {"metric": metric, **numbers, **counts, "conf": conf, "iou": iou}
+    return {"split": split, "metric": metric, **numbers, **counts, "conf": conf, "iou": iou}
 
 
-def record(result: dict[str, Any], path: Path, truth: GroundTruth, *, split: str, ledger: Path) -> None:
+def record(result: dict[str, Any], path: Path, truth: GroundTruth, *, ledger: Path) -> None:
     """Put a score on the leaderboard, with the recipe of the run folder that the file lies in."""
     recipe = path.parent / "recipe.toml"
     sha, dirty = provenance.revision()
     row = ScoreRow(
         name=f"{path.resolve().parent.name}/{path.name}",
-        split=split,
+        split=result["split"],
         metric=result["metric"],
         map=result["map"],
         per_class=result["per_class"],

@@ -210,7 +210,7 @@ def two_photos() -> tuple[Detections, Dataset]:
         xyxy=at[[0, 0, 2, 3, 0]],
         score=np.array([0.9, 0.8, 0.7, 0.6, 0.5]),
     )
-    return dets, Dataset(Path(), "test", (Path("a"), Path("b")), truth, ())
+    return dets, Dataset(Path(), None, "test", (Path("a"), Path("b")), truth, ())
 
 
 def test_a_photo_is_rated_by_what_is_found_false_and_missed():

@@ -20,6 +20,7 @@ class Dataset:
     """One split, ready to train on or to score against."""
 
     root: Path  # DATA as it was given
+    images: Path | None  # its folder of photos, where that was given
     split: str
     photos: tuple[Path, ...]  # (I,) in step with truth.image_ids
     truth: GroundTruth  # boxes exactly as in the files: those partly outside the photo are not clipped
@@ -43,7 +44,7 @@ def load_split(data: Path, split: str, *, images: Path | None = None) -> Dataset
     truth, skipped, unknown = _columns(tuple(photos), source.classes(), records, sizes)
     problems += unknown
     refuse((problem for problem in problems if problem.severity == "error"), data)
-    return Dataset(data, split, tuple(photos.values()), truth, tuple(skipped))
+    return Dataset(data, images, split, tuple(photos.values()), truth, tuple(skipped))
 
 
 def load_truth(list_file: Path) -> GroundTruth:

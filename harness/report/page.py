@@ -56,8 +56,10 @@ class Sweep:
         return ((cell.map - self.lowest) / ((self.best.map - self.lowest) or 1)) ** 2
 
 
-def write_report(run: Path, out: Path) -> None:
-    """Write the page to `out` whole or not at all; a section whose files the run does not have yet is left out.
+def write_report(run: Path, out: Path) -> Headline | None:
+    """Write the page to `out` whole or not at all. -> its headline, None while there is no number yet.
+
+    A section whose files the run does not have yet is left out.
 
     The photos are read from where the run found its data; without them the page says so. Raises InputError when the
     folder holds nothing of a run, or a file of it is damaged.
@@ -86,6 +88,8 @@ def write_report(run: Path, out: Path) -> None:
     values |= _seen(run, made, score)
     with written_whole(out) as scratch:
         scratch.write_text(render("report.html", **values), encoding="utf-8")
+    headline: Headline | None = values["headline"]
+    return headline
 
 
 def _seen(run: Path, made: dict[str, Any], score: dict[str, Any]) -> dict[str, Any]:
@@ -98,7 +102,8 @@ def _seen(run: Path, made: dict[str, Any], score: dict[str, Any]) -> dict[str, A
         return values | {"gallery_note": "run.json, which says where the photos are, is missing"}
     dets = Detections.load(run / "final.npz")
     try:
-        data = load_split(Path(made["data"]), split)
+        images = made.get("images")
+        data = load_split(Path(made["data"]), split, images=Path(images) if images else None)
         shown = gallery(dets, data)
         curves = precision_recall(dets, data.truth)
     except InputError as error:  # the data set is gone, or is another one by now
