@@ -143,7 +143,7 @@ def predict(
             Photos(paths, cache_bytes=0),
             image_ids,
             classes=classes,
-            size=size or recipe.image_size,
+            size=size or recipe.size,
             batch=batch,
             conf_min=conf_min,
             candidates_max=candidates_max,
@@ -350,7 +350,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _failed(error: Exception, status: int, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
-    print(f"harness: {error}", file=sys.stderr)
+    told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    print(f"harness: {told}", file=sys.stderr)
     return status
 
 

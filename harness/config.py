@@ -20,7 +20,8 @@ class Recipe:
     head: Literal["tuned", "report"] = "tuned"  # box code and loss: ours, or the study reports'
     weights: str = ""  # file to start from: official .pt, run folder or checkpoint; empty = random
 
-    image_size: int = 640  # side of the square training input, long side in prediction; pixels
+    image_size: int = 640  # side of the square training input, pixels
+    predict_size: int = 0  # long side in prediction; 0 = image_size
     epochs: int = 100
     batch: int = 16  # images per optimiser step
     seed: int = 0
@@ -61,8 +62,14 @@ class Recipe:
         for name in ("image_size", "epochs", "batch", "threads"):
             if getattr(self, name) < 1:
                 raise InputError(f"recipe: {name} must be at least 1, it is {getattr(self, name)}")
-        if self.image_size % 32:
-            raise InputError(f"recipe: image_size must be a multiple of 32, it is {self.image_size}")
+        for name in ("image_size", "predict_size"):
+            if getattr(self, name) % 32:
+                raise InputError(f"recipe: {name} must be a multiple of 32, it is {getattr(self, name)}")
+
+    @property
+    def size(self) -> int:
+        """Long side in prediction, pixels."""
+        return self.predict_size or self.image_size
 
 
 def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:

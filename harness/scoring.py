@@ -25,8 +25,9 @@ def score(
 ) -> dict[str, Any]:
     """Score a .npz table or a submission .csv, after NMS at `iou` and `conf` where both are given.
 
-    -> split (as the leaderboard shall call it), metric, map, per_class {name: AP or None}, images, truths (that count), detections, conf, iou; with
-    metric "coco" also its twelve numbers. Raises InputError for files that are neither, or over other images.
+    -> split (as the leaderboard shall call it), metric, map, per_class {name: AP or None}, images, truths (that
+    count), detections, conf, iou; with metric "coco" also its twelve numbers. Raises InputError for a file that is
+    neither, or over other images.
     """
     if path.suffix == ".csv":
         dets = formats.read(path, truth.classes, image_ids=truth.image_ids)

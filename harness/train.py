@@ -124,7 +124,8 @@ def train(recipe: Recipe, train_set: Dataset, val_set: Dataset, out: Path, *, de
                 "model": validate(model, val_photos, val_set.truth, recipe, precision),
                 "ema": validate(ema.model, val_photos, val_set.truth, recipe, precision),
             }
-            board.add_scalars("map", scores, (epoch + 1) * epoch_steps)
+            for name, value in scores.items():
+                board.add_scalar(f"map/{name}", value, (epoch + 1) * epoch_steps)
             speed = len(photos) / (trained - started)
             seconds = {"train": trained - started, "validate": time.perf_counter() - trained}
             log.write(
@@ -159,7 +160,7 @@ def validate(model: Detector, photos: Photos, truth: GroundTruth, recipe: Recipe
         model,
         photos,
         truth.image_ids,
-        size=recipe.image_size,
+        size=recipe.size,
         batch=recipe.batch,
         candidates_max=VAL_CANDIDATES,
         precision=precision,

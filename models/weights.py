@@ -66,6 +66,9 @@ def transfer(weights: Weights, model: YoloV5) -> list[str]:
     counterpart keeps its random start.
     """
     wanted = model.state_dict()
+    stem = "model.0.conv.weight"
+    if wanted.keys() != weights.state.keys() or wanted[stem].shape != weights.state[stem].shape:
+        raise WeightsError(f"weights of {weights.architecture} do not fit this model")
     source = match_classes(model.classes, weights.classes)
     merged = dict(weights.state)
     for name in [k for k in merged if re.fullmatch(r"model\.24\.m\.\d+\.(weight|bias)", k)]:
@@ -76,12 +79,7 @@ def transfer(weights: Weights, model: YoloV5) -> list[str]:
             if origin is not None:
                 new[:, 5 + row] = old[:, 5 + origin]
         merged[name] = new.flatten(0, 1)
-    try:
-        model.load_state_dict(merged)
-    except RuntimeError as error:
-        raise WeightsError(
-            f"weights of {weights.architecture} do not fit this model: {error}".splitlines()[0]
-        ) from None
+    model.load_state_dict(merged)
     return [name for name, origin in zip(model.classes, source, strict=True) if origin is None]
 
 
@@ -99,9 +97,9 @@ class _Stub:
 def _load_stubbed(path: Path) -> Any:
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except (ValueError, RuntimeError, zipfile.BadZipFile) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+    except FileNotFoundError:
+        raise
+    except (ValueError, RuntimeError, OSError, zipfile.BadZipFile) as error:  # torch is not of one mind about damage
         raise WeightsError(
             f"{path}: want a PyTorch zip checkpoint, this file is something else or cut short"
         ) from error

@@ -61,6 +61,8 @@ class Ledger:
     """
 
     def __init__(self, path: Path) -> None:
+        if path.is_dir():
+            raise InputError(f"{path}: want a ledger of scores, this is a folder")
         if not path.exists():
             _create(path)
         self._db = sqlite3.connect(path, timeout=60, isolation_level=None)  # each statement is its own transaction

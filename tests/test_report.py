@@ -76,7 +76,7 @@ def whole_run(tmp_path_factory):
     run.mkdir()
     test = load_split(data, "test")
     as_detections(test.truth, 0.875).save(run / "final.npz")
-    split = {"images": 8, "boxes": 16, "sha256": "0123abcd"}
+    split = {"images": 8, "boxes": 16, "truth_sha256": "0123abcd"}
     made = {"command": "harness train v5n", "revision": "5f3c9a1", "dirty": True, "versions": {"numpy": "2.4"}}
     made |= {"device": "cpu", "precision": "float32", "seed": 0, "data": str(data)}
     made |= {"train": {"split": "train"} | split, "val": {"split": "val"} | split}

@@ -78,7 +78,7 @@ def draw_scene(rng: np.random.Generator) -> tuple[Array, list[Thing]]:
     height, width = SIZES[rng.integers(len(SIZES))]
     photo, hue = _ground(rng, height, width)
     light = float(rng.uniform(0, 2 * np.pi))
-    wanted = 0 if rng.random() < 0.04 else int(rng.integers(2, 8))
+    wanted = 0 if rng.random() < 0.04 else int(rng.integers(1, 8))
     things: list[Thing] = []
     whole: list[int] = []  # pixels of each thing inside the frame
     visible: list[Array] = []  # (H, W) bool: what later things have left of each
