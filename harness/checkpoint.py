@@ -59,8 +59,11 @@ def read_weights(path: Path) -> tuple[Weights, Recipe]:
     try:
         if _is_ours(path):
             content = load(path)
-            recipe = Recipe(**content["recipe"])
-            return Weights(recipe.model, tuple(content["classes"]), content["state"]), recipe
+            try:
+                recipe = Recipe(**content["recipe"])
+                return Weights(recipe.model, tuple(content["classes"]), content["state"]), recipe
+            except (KeyError, TypeError) as error:
+                raise InputError(f"{path}: want weights this version wrote, such as best.pt: {error}") from None
         weights = read_yolov5(path)
     except WeightsError as error:
         raise InputError(str(error)) from error

@@ -60,7 +60,14 @@ def voc2007(out: Path, /) -> None:
     """Fetch and verify VOC 2007 trainval and test (870 MB); goes on where it stopped."""
     from harness.data.voc2007 import fetch
 
-    print(f"{fetch(out)}: VOC 2007, verified")
+    with _bar(None, desc="fetch", unit="B", unit_scale=True) as bar:
+
+        def show(done: int, total: int | None) -> None:
+            bar.n, bar.total = done, total
+            bar.update(0)
+
+        root = fetch(out, progress=show)
+    print(f"{root}: VOC 2007, verified")
 
 
 @data_app.command
@@ -68,7 +75,7 @@ def check(data: Path, /, *, images: Images = None, as_json: AsJson = False) -> N
     """Look for what is wrong in a data set: every problem with file and line. Exit status 1 if training would fail."""
     from harness.data.doctor import diagnose
 
-    found = diagnose(data, images=images)
+    found = diagnose(data, images=images, progress=lambda photos: _bar(photos, desc="look"))
     print(json.dumps(found.as_dict()) if as_json else "\n".join(found.lines()))
     if found.errors:
         raise JobError(f"{data}: {len(found.errors)} errors; training and scoring need them mended")
@@ -337,6 +344,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _refuse_shadows()
         app(words, exit_on_error=False, print_error=False, result_action="return_none")
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("harness: interrupted", file=sys.stderr)
         return 130

@@ -71,7 +71,11 @@ def train(recipe: Recipe, train_set: Dataset, val_set: Dataset, out: Path, *, de
         done, best = _restore(out, model, ema, optimizer)
 
     bar = tqdm(total=recipe.epochs * epoch_steps, initial=done * epoch_steps, desc="train", unit="step", mininterval=1)
-    with bar, open(out / "log.jsonl", "a") as log, SummaryWriter(out, purge_step=done * epoch_steps) as board:
+    with (
+        bar,
+        open(out / "log.jsonl", "a" if done else "w") as log,
+        SummaryWriter(out, purge_step=done * epoch_steps) as board,
+    ):
         for epoch in range(done, recipe.epochs):
             started = time.perf_counter()
             model.train()
@@ -89,34 +93,13 @@ def train(recipe: Recipe, train_set: Dataset, val_set: Dataset, out: Path, *, de
                 if step == 0:
                     _picture(images, targets, model.classes, out / "first_batch.jpg")
                 lr = set_rates(optimizer, recipe, step, epoch_steps)
-                try:
-                    pixels = images.to(on, non_blocking=True).float().div_(255)
-                    targets = [(labels.to(on), xyxy.to(on)) for labels, xyxy in targets]
-                    with torch.autocast(on.type, dtype=precision, enabled=precision != torch.float32):
-                        raw = model(pixels)
-                    parts = model.loss(raw, targets)
-                    total = torch.stack(list(parts.values())).sum()
-                    shown = {name: value.item() for name, value in parts.items()}
-                    if not math.isfinite(sum(shown.values())):
-                        raise JobError(f"step {step}: loss is not finite: {shown}; try lr={recipe.lr / 2:g}")
-                    optimizer.zero_grad(set_to_none=True)
-                    total.backward()
-                except (torch.OutOfMemoryError, RuntimeError) as error:
-                    if not _out_of_memory(error):
-                        raise
-                    smaller = f"batch={recipe.batch // 2}" if recipe.batch > 1 else "a smaller image_size"
-                    raise JobError(
-                        f"out of memory at batch={recipe.batch} image_size={recipe.image_size}: try {smaller}"
-                    ) from None
-                nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-                optimizer.step()
+                parts = train_step(model, images, targets, optimizer, recipe, precision)
                 ema.update(model)
-                log.write(json.dumps({"epoch": epoch, "step": step, "lr": lr, "loss": shown}) + "\n")
-                for name, value in shown.items():
+                log.write(json.dumps({"epoch": epoch, "step": step, "lr": lr, "loss": parts}) + "\n")
+                for name, value in parts.items():
                     board.add_scalar(f"loss/{name}", value, step)
-                bar.set_postfix(
-                    epoch=f"{epoch + 1}/{recipe.epochs}", loss=f"{sum(shown.values()):.3f}", best=f"{best:.3f}"
-                )
+                total = sum(parts.values())
+                bar.set_postfix(epoch=f"{epoch + 1}/{recipe.epochs}", loss=f"{total:.3f}", best=f"{best:.3f}")
                 bar.update()
 
             trained = time.perf_counter()
@@ -128,22 +111,17 @@ def train(recipe: Recipe, train_set: Dataset, val_set: Dataset, out: Path, *, de
                 board.add_scalar(f"map/{name}", value, (epoch + 1) * epoch_steps)
             speed = len(photos) / (trained - started)
             seconds = {"train": trained - started, "validate": time.perf_counter() - trained}
-            log.write(
-                json.dumps({"epoch": epoch, "map": scores, "seconds": seconds, "images_per_second": speed}) + "\n"
-            )
+            line = {"epoch": epoch, "map": scores, "seconds": seconds, "images_per_second": speed}
+            log.write(json.dumps(line) + "\n")
             log.flush()
 
+            # best-so-far.pt first: killed between the two, the run trains this epoch again and writes the same.
             if max(scores.values()) > best:
                 best = max(scores.values())
                 winner = max(scores, key=lambda name: scores[name])
                 state = (ema.model if winner == "ema" else model).state_dict()
-                content = checkpoint.describe(recipe, model) | {
-                    "state": state,
-                    "epoch": epoch,
-                    "map": best,
-                    "is": winner,
-                }
-                checkpoint.save(content, out / "best-so-far.pt")
+                found = {"state": state, "epoch": epoch, "map": best, "is": winner}
+                checkpoint.save(checkpoint.describe(recipe, model) | found, out / "best-so-far.pt")
             content = {"model": model.state_dict(), "ema": ema.model.state_dict(), "ema_steps": ema.steps}
             content |= {"optimizer": optimizer.state_dict(), "epochs_done": epoch + 1, "best": best}
             checkpoint.save(content, out / "last.pt")
@@ -152,6 +130,39 @@ def train(recipe: Recipe, train_set: Dataset, val_set: Dataset, out: Path, *, de
     if (out / "best-so-far.pt").exists():
         os.replace(out / "best-so-far.pt", out / "best.pt")
     return best
+
+
+def train_step(
+    model: Detector,
+    images: Tensor,
+    targets: list[Target],
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    precision: torch.dtype,
+) -> dict[str, float]:
+    """One step down the loss of images (B, 3, S, S) uint8. -> the loss by its parts, before the step."""
+    on = next(model.parameters()).device
+    try:
+        pixels = images.to(on, non_blocking=True).float().div_(255)
+        targets = [(labels.to(on), xyxy.to(on)) for labels, xyxy in targets]
+        with torch.autocast(on.type, dtype=precision, enabled=precision != torch.float32):
+            raw = model(pixels)
+        parts = model.loss(raw, targets)
+        values = torch.stack(list(parts.values()))
+        shown = dict(zip(parts, values.detach().tolist(), strict=True))  # the step's one device sync
+        if not math.isfinite(sum(shown.values())):
+            raise JobError(f"loss is not finite: {shown}; try lr={recipe.lr / 2:g}")
+        optimizer.zero_grad(set_to_none=True)
+        values.sum().backward()
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        smaller = f"batch={recipe.batch // 2}" if recipe.batch > 1 else "a smaller image_size"
+        what = f"out of memory at batch={recipe.batch} image_size={recipe.image_size}"
+        raise JobError(f"{what}: try {smaller}") from None
+    nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+    optimizer.step()
+    return shown
 
 
 def validate(model: Detector, photos: Photos, truth: GroundTruth, recipe: Recipe, precision: torch.dtype) -> float:
@@ -253,7 +264,3 @@ def _picture(images: Tensor, targets: list[Target], classes: tuple[str, ...], pa
         for image, (labels, xyxy) in zip(images[:16], targets[:16], strict=True)
     ]
     write_jpeg(grid(tiles, columns=min(4, len(tiles))), path)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -74,7 +74,7 @@ def match_best_anchor(
     overlap = shared / (extent.prod(-1) + anchors.reshape(-1, 2).prod(-1) - shared)
     best = torch.zeros_like(overlap, dtype=torch.bool)
     if len(truths):
-        best[torch.arange(len(truths)), overlap.argmax(-1)] = True
+        best[torch.arange(len(truths), device=truths.device), overlap.argmax(-1)] = True
     ignored = (overlap > ignore_min) & ~best
 
     def on_level(mask: Tensor, level: int) -> Positives:

@@ -102,8 +102,9 @@ class YoloV5(Detector):
         boxes, scores = [], []
         for level, anchors, stride in zip(raw, self.heads.anchors_px, STRIDES, strict=True):
             rows, cols = level.shape[2:4]
-            row, col = torch.meshgrid(torch.arange(rows), torch.arange(cols), indexing="ij")
-            cells = torch.stack([col, row], -1).to(level)  # (rows, cols, 2)
+            ranges = (torch.arange(n, device=level.device) for n in (rows, cols))
+            row, col = torch.meshgrid(*ranges, indexing="ij")
+            cells = torch.stack([col, row], -1)  # (rows, cols, 2)
             cxcywh = code(level[..., :4], cells, anchors[:, None, None], stride)
             half = cxcywh[..., 2:] / 2
             boxes.append(torch.cat([cxcywh[..., :2] - half, cxcywh[..., :2] + half], -1).flatten(1, 3))
