@@ -83,3 +83,15 @@ def test_box_codes_of_zero_logits_are_the_anchor_in_the_middle_of_the_cell():
     for code in (decode_exp, decode_sigmoid):
         box = code(torch.zeros(1, 4), torch.tensor([[3, 1]]), torch.tensor([[10.0, 20]]), 16)
         assert box.tolist() == [[56, 24, 10, 20]]
+
+
+def test_an_anchor_in_the_ignore_band_is_neither_object_nor_background():
+    # truth 4 x 6 in cell (1, 0): 4 x 6 is the best anchor, 4 x 8 has shape IoU 24 / 32 and is ignored, 60 x 60 is not
+    anchors = torch.tensor([[[4.0, 6], [4, 8], [60, 60]]])
+    costs = []
+    for anchor in (1, 2):
+        raw = [torch.full((1, 3, 2, 2, 7), -30.0)]
+        raw[0][0, anchor, 1, 0, 4] = 20.0  # sure of an object there
+        costs.append(float(report_loss(raw, TARGET, anchors, (8,), (1.0,))["no_object"]))
+    assert costs[0] == pytest.approx(0, abs=1e-6)
+    assert costs[1] == pytest.approx(10 * 20 / 10)  # one of the ten places that are background

@@ -12,6 +12,7 @@ import torch
 
 from evaluate.tables import InputError
 from harness import checkpoint
+from harness import train as training
 from harness.config import load_recipe
 from harness.data.dataset import load_split
 from harness.ema import Ema
@@ -101,6 +102,30 @@ def test_resuming_a_finished_run_changes_nothing(data, tmp_path):
     assert (tmp_path / "best.pt").read_bytes() == before
 
 
+def test_resuming_drops_the_log_lines_of_an_epoch_that_was_cut_short(data, tmp_path):
+    run(data, tmp_path, "epochs=1")
+    log = tmp_path / "log.jsonl"
+    whole = log.read_text()
+    log.write_text(whole + '{"epoch": 1, "step": 2, "lr": 0.1, "loss": {"box": 1}}\n{"epoch": 1, "st')
+    run(data, tmp_path, "epochs=1", resume=True)
+    assert log.read_text() == whole
+
+
+def test_a_run_killed_in_its_first_epoch_starts_again_with_an_empty_log(data, tmp_path):
+    run(data, tmp_path, "epochs=1")
+    (tmp_path / "last.pt").unlink()
+    run(data, tmp_path, "epochs=1", resume=True)
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 2 + 1
+
+
+@pytest.mark.parametrize(("winner", "score"), [("model", (0.2, 0.1)), ("ema", (0.1, 0.2))])
+def test_the_better_of_model_and_average_is_kept(data, tmp_path, monkeypatch, winner, score):
+    scores = iter(score)
+    monkeypatch.setattr(training, "validate", lambda *_: next(scores))
+    assert run(data, tmp_path, "epochs=1") == 0.2
+    assert same(weights_of(tmp_path / "best.pt")["state"], weights_of(tmp_path / "last.pt")[winner])
+
+
 def test_a_folder_that_holds_another_run_is_refused(data, tmp_path):
     run(data, tmp_path, "epochs=1")
     with pytest.raises(InputError, match="--resume"):
@@ -168,6 +193,16 @@ def test_the_average_follows_at_its_horizon():
         for _ in range(steps):
             ema.update(model)
     assert ema.model.weight.item() == pytest.approx(1 - np.exp(-1), abs=0.01)
+
+
+def test_the_average_is_not_held_back_by_the_start():
+    # after t steps the newest weights count 9 / (10 + t), however long the horizon
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(model.weight, 0.0)
+    ema = Ema(model, horizon=1e6)
+    torch.nn.init.constant_(model.weight, 1.0)
+    ema.update(model)
+    assert ema.model.weight.item() == pytest.approx(9 / 11)
 
 
 def test_the_average_of_batch_norm_counts_is_a_copy():

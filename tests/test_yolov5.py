@@ -82,6 +82,14 @@ def test_a_perfect_output_decodes_to_the_truth_and_costs_nothing(model):
     assert sum(parts.values()) < 1e-4, parts
 
 
+def test_classes_share_a_box_in_the_report_head_and_are_independent_in_the_tuned_one(model):
+    raw = [torch.full((1, 3, 2 // 2**i, 2 // 2**i, 8), 20.0) for i in range(2)]  # objectness and all classes sure
+    raw.append(raw[1])
+    _, scores = model.decode(raw)
+    expected = 1.0 if model.head == "tuned" else 1 / 3
+    assert torch.allclose(scores, torch.tensor(expected), atol=1e-6)
+
+
 def test_gradient_reaches_every_parameter(model):
     target = (torch.tensor([0, 1, 2]), torch.tensor([[2.0, 2, 14, 16], [10, 20, 60, 90], [5, 5, 120, 125]]))
     raw = model(torch.rand(2, 3, 128, 128))
