@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from evaluate import sweep, voc_map
+from evaluate import bootstrap, sweep, voc_map
 from evaluate.tables import Detections, GroundTruth
 from harness import provenance
 from submit import formats
@@ -25,9 +25,9 @@ def score(
 ) -> dict[str, Any]:
     """Score a .npz table or a submission .csv, after NMS at `iou` and `conf` where both are given.
 
-    -> split (as the leaderboard shall call it), metric, map, per_class {name: AP or None}, images, truths (that
-    count), detections, conf, iou; with metric "coco" also its twelve numbers. Raises InputError for a file that is
-    neither, or over other images.
+    -> split (as the leaderboard shall call it), metric, map, interval (95 %, over images; not for COCO), per_class
+    {name: AP or None}, images, truths (that count), detections, conf, iou; with metric "coco" also its twelve numbers.
+    Raises InputError for a file that is neither, or over other images.
     """
     if path.suffix == ".csv":
         dets = formats.read(path, truth.classes, image_ids=truth.image_ids)
@@ -41,8 +41,10 @@ def score(
         numbers = coco_map(dets, truth)
         numbers = {"map": numbers["AP"], **numbers}
     else:
-        found = voc_map.voc_map(dets, truth, eleven_point=metric == "voc-11pt")
-        numbers = {"map": found.mean, "per_class": found.per_class}
+        eleven_point = metric == "voc-11pt"
+        found = voc_map.voc_map(dets, truth, eleven_point=eleven_point)
+        interval = bootstrap.interval(dets, truth, eleven_point=eleven_point)
+        numbers = {"map": found.mean, "interval": interval, "per_class": found.per_class}
     counts = {"images": len(truth.image_ids), "truths": int((~truth.difficult).sum()), "detections": len(dets)}
     return {"split": split, "metric": metric, **numbers, **counts, "conf": conf, "iou": iou}
 
@@ -80,5 +82,6 @@ def as_text(result: dict[str, Any]) -> str:
     lines = [
         f"{name:<{width}}  {'no truth' if ap is None else f'{ap:.4f}'}" for name, ap in result["per_class"].items()
     ]
-    total = f"{'mean':<{width}}  {result['map']:.4f}  {result['metric']}, {result['images']:,} images, "
+    between = "95 % interval over images {:.4f} to {:.4f}; ".format(*result["interval"]) if "interval" in result else ""
+    total = f"{'mean':<{width}}  {result['map']:.4f}  {between}{result['metric']}, {result['images']:,} images, "
     return "\n".join([*lines, total + f"{result['truths']:,} truths, {result['detections']:,} detections"])

@@ -118,7 +118,10 @@ def _headline(score: dict[str, Any], grid: Sweep | None, epochs: list[dict[str, 
     """The most final number there is."""
     if score:
         metric = METRICS.get(score["metric"], score["metric"])
-        return Headline(score["map"], metric, f"{score.get('split') or 'test'}, {score['images']} photos")
+        on = f"{score.get('split') or 'test'}, {score['images']} photos"
+        if score.get("interval"):
+            on += ", 95 % interval over photos {:.4f} to {:.4f}".format(*score["interval"])
+        return Headline(score["map"], metric, on)
     if grid:
         return Headline(grid.best.map, "AP50", "validation, after the sweep")
     if epochs:

@@ -1,0 +1,65 @@
+"""evaluate.bootstrap: a replicate by weights is the score of the table that was really drawn."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from evaluate.bootstrap import interval
+from evaluate.tables import Detections, GroundTruth, InputError
+from evaluate.voc_map import voc_map
+from tests.oracles import random_tables
+
+
+def without_ties(dets):
+    rng = np.random.default_rng(1)
+    return replace(dets, score=rng.permutation(np.linspace(0.1, 0.9, len(dets))).astype(np.float32))
+
+
+def drawn_table(table, picks):
+    """The table with image number picks[k] as its k-th image."""
+    rows = list(table.rows_by_image())
+    chosen = np.concatenate([rows[p] for p in picks])
+    image = np.repeat(np.arange(len(picks)), [len(rows[p]) for p in picks])
+    return replace(table.take(chosen), image_ids=tuple(f"{k:04d}" for k in range(len(picks))), image=image)
+
+
+@pytest.mark.parametrize("eleven_point", [False, True])
+@pytest.mark.parametrize("seed", range(10))
+def test_one_replicate_is_the_score_of_the_images_drawn(seed, eleven_point):
+    dets, truth = random_tables(seed)
+    dets = without_ties(dets)
+    n = len(truth.image_ids)
+    times = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), 1)[0]
+    picks = np.repeat(np.arange(n), times)
+    drawn = drawn_table(truth, picks)
+    if drawn.difficult.all():
+        pytest.skip("nothing that counts was drawn")
+    wanted = voc_map(drawn_table(dets, picks), drawn, eleven_point=eleven_point).mean
+    low, high = interval(dets, truth, eleven_point=eleven_point, replicates=1, seed=seed)
+    assert low == high == pytest.approx(wanted, abs=1e-12)
+
+
+def test_images_that_are_all_alike_leave_no_doubt():
+    boxes = np.tile(np.array([[0, 0, 10, 10]], np.float32), (20, 1))
+    ids = tuple(f"{i}" for i in range(20))
+    image, label = np.arange(20), np.zeros(20)
+    truth = GroundTruth(ids, ("dog",), image, label, boxes, np.zeros(20, bool))
+    assert interval(Detections(ids, ("dog",), image, label, boxes, np.full(20, 0.5)), truth) == (1.0, 1.0)
+
+
+def test_an_empty_submission_scores_nothing_with_certainty():
+    dets, truth = random_tables(0)
+    assert interval(dets.take(np.zeros(len(dets), bool)), truth) == (0.0, 0.0)
+
+
+def test_the_interval_holds_the_score_and_widens_with_its_level():
+    dets, truth = random_tables(3, images=40)
+    (a, b), (c, d) = interval(dets, truth, level=0.5), interval(dets, truth, level=0.95)
+    assert c < a < b < d and c < voc_map(dets, truth).mean < d
+
+
+def test_a_truth_that_counts_nothing_is_refused():
+    dets, truth = random_tables(0)
+    with pytest.raises(InputError, match="nothing to score against"):
+        interval(dets, replace(truth, difficult=np.ones(len(truth), bool)))
