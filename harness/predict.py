@@ -1,6 +1,7 @@
 """A model over photos -> the table of candidates, before any suppression."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,8 @@ def pick_device(name: str) -> torch.device:
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
     """The trunk's dtype. "auto" is bfloat16 on a GPU and on CPUs with bfloat16 instructions, else float32."""
     if name == "auto":
-        fast = device.type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch cannot say
+        fast = device.type == "cuda" or capabilities.get("avx512_bf16", False)
         return torch.bfloat16 if fast else torch.float32
     return torch.bfloat16 if name == "bfloat16" else torch.float32
 
