@@ -62,7 +62,8 @@ def test_a_cell_of_the_sweep_is_the_score_at_that_cell(flow, capsys):
     best = json.loads(capsys.readouterr().out)["best"]
     words = ["score", str(run / "val.npz"), "--data", data, "--conf", "0.01", "--iou", "0.5", "--json"]
     assert main([*words, "--ledger", str(flow / "l.sqlite")]) == 0
-    assert json.loads(capsys.readouterr().out)["map"] == best["map"]
+    result = json.loads(capsys.readouterr().out)
+    assert (result["map"], result["detections"]) == (best["map"], best["boxes"])
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,15 @@ def test_a_folder_that_holds_another_run_is_refused(data, tmp_path):
         run(data, tmp_path, "epochs=2", "lr=0.5", resume=True)
 
 
+def test_a_run_is_not_resumed_on_data_that_changed(tmp_path):
+    data = write_tiny_voc(tmp_path / "voc")
+    run(data, tmp_path / "r", "epochs=1")
+    listed = data / "ImageSets" / "Main" / "train.txt"
+    listed.write_text(listed.read_text().replace("train0\n", ""))
+    with pytest.raises(InputError, match="the train data changed"):
+        run(data, tmp_path / "r", "epochs=1", resume=True)
+
+
 def test_a_loss_that_is_not_finite_stops_with_its_parts(data, tmp_path):
     with pytest.raises(JobError, match=r"loss is not finite: \{'box': .*'object': .*'class'"):
         run(data, tmp_path, "epochs=3", "lr=1e30", "clip=1e30", "warmup_epochs=0")
