@@ -1,14 +1,13 @@
 """Checkpoints: plain dictionaries of tensors and numbers, written whole or not at all, read without running code."""
 
 import dataclasses
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from evaluate.tables import InputError
+from evaluate.tables import InputError, written_whole
 from harness.config import Recipe
 from models.losses import Gains
 from models.weights import Weights, WeightsError, read_yolov5
@@ -27,9 +26,8 @@ def build(recipe: Recipe, classes: tuple[str, ...]) -> YoloV5:
 
 def save(content: dict[str, Any], path: Path) -> None:
     """Write to `path` whole or not at all."""
-    scratch = path.with_name(path.name + ".part")
-    torch.save({"format": FORMAT, **content}, scratch)
-    os.replace(scratch, path)
+    with written_whole(path) as scratch:
+        torch.save({"format": FORMAT, **content}, scratch)
 
 
 def load(path: Path) -> dict[str, Any]:

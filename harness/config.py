@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from evaluate.tables import InputError
+from evaluate.tables import InputError, written_whole
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -88,7 +88,8 @@ def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
 def save_recipe(recipe: Recipe, path: Path) -> None:
     """Write as TOML that `load_recipe` reads back equal."""
     lines = [f"{key} = {_toml(value)}\n" for key, value in dataclasses.asdict(recipe).items()]
-    path.write_text("".join(lines))
+    with written_whole(path) as scratch:
+        scratch.write_text("".join(lines))
 
 
 def recipe_names() -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from evaluate.tables import Array, Detections, InputError
 from harness.loader import predict_batches
@@ -32,6 +33,14 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
         fast = device.type == "cuda" or capabilities.get("avx512_bf16", False)
         return torch.bfloat16 if fast else torch.float32
     return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+def forward(model: Detector, images: Tensor, precision: torch.dtype) -> Any:
+    """The raw output for images (B, 3, H, W) uint8, on the model's device, its trunk in `precision`."""
+    device = next(model.parameters()).device
+    pixels = images.to(device, non_blocking=True).float().div_(255)
+    with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
+        return model(pixels)
 
 
 @torch.inference_mode()
@@ -75,10 +84,7 @@ def predict(
     found: list[tuple[Array, ...]] = []
     batches = predict_batches(photos, size=size, stride=model.stride_max, batch=batch, threads=threads)
     for indices, images, frames in batches:
-        pixels = images.to(device, non_blocking=True).float().div_(255)
-        with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
-            raw = model(pixels)
-        xyxy, scores = model.decode(raw)
+        xyxy, scores = model.decode(forward(model, images, precision))
         flat = scores.index_select(2, columns_on_device).flatten(1)  # (B, N * C)
         top, place = flat.topk(min(candidates_max, flat.shape[1]), sorted=True)
         box_of = (place // len(columns))[..., None].expand(-1, -1, 4)

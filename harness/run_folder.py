@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from evaluate.tables import InputError
+from evaluate.tables import InputError, written_whole
 from harness import provenance
 from harness.config import Recipe, load_recipe, save_recipe
 from harness.data.dataset import Dataset
@@ -49,5 +49,6 @@ def open_run(
         for split in ("train", "val"):
             if before_run[split] != run[split]:
                 raise InputError(f"{out}: cannot resume, the {split} data changed since the run began")
-    (out / "run.json").write_text(json.dumps(run, indent=2))
+    with written_whole(out / "run.json") as scratch:
+        scratch.write_text(json.dumps(run, indent=2))
     save_recipe(recipe, out / "recipe.toml")

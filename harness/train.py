@@ -22,7 +22,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from evaluate.nms import nms
-from evaluate.tables import GroundTruth, InputError
+from evaluate.tables import GroundTruth, InputError, written_whole
 from evaluate.voc_map import voc_map
 from harness import checkpoint
 from harness.augment import Augment
@@ -33,7 +33,7 @@ from harness.ema import Ema
 from harness.errors import JobError
 from harness.loader import train_batches
 from harness.photos import Photos
-from harness.predict import pick_device, pick_precision, predict
+from harness.predict import forward, pick_device, pick_precision, predict
 from harness.report.plots import save_curves
 from harness.run_folder import open_run
 from models.detector import Detector, Target
@@ -143,11 +143,8 @@ def train_step(
     """One step down the loss of images (B, 3, S, S) uint8. -> the loss by its parts, before the step."""
     on = next(model.parameters()).device
     try:
-        pixels = images.to(on, non_blocking=True).float().div_(255)
         targets = [(labels.to(on), xyxy.to(on)) for labels, xyxy in targets]
-        with torch.autocast(on.type, dtype=precision, enabled=precision != torch.float32):
-            raw = model(pixels)
-        parts = model.loss(raw, targets)
+        parts = model.loss(forward(model, images, precision), targets)
         values = torch.stack(list(parts.values()))
         shown = dict(zip(parts, values.detach().tolist(), strict=True))  # the step's one device sync
         if not math.isfinite(sum(shown.values())):
@@ -253,7 +250,8 @@ def _restore(out: Path, model: nn.Module, ema: Ema[YoloV5], optimizer: torch.opt
         if not line.endswith("\n") or json.loads(line)["epoch"] >= content["epochs_done"]:
             break  # of an epoch that was cut short and is now trained again
         kept.append(line)
-    log.write_text("".join(kept))
+    with written_whole(log) as scratch:
+        scratch.write_text("".join(kept))
     return content["epochs_done"], content["best"]
 
 

@@ -1,3 +1,5 @@
+import threading
+
 import cv2
 import numpy as np
 import PIL.Image
@@ -166,10 +168,13 @@ def test_a_broken_photo_stops_the_epoch_and_is_named(paths):
         epoch_of(Photos(paths))
 
 
-def test_a_caller_may_stop_early(paths):
+def test_a_caller_may_stop_early_and_leaves_no_thread(paths):
+    before = threading.active_count()
     batches = train_batches(Photos(paths), TRUTH, augment=FULL, size=64, batch=1, seed=0, epoch=0, threads=1)
     next(batches)
+    assert threading.active_count() > before
     batches.close()
+    assert threading.active_count() == before
 
 
 # prediction
