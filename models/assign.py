@@ -34,8 +34,10 @@ def stack_truths(targets: list[Target]) -> Tensor:
     return torch.cat([image[:, None], label[:, None], centre, extent], 1)
 
 
-def match_by_ratio(truths: Tensor, anchors: Tensor, grid: tuple[int, int], stride: int, ratio_max: float) -> Positives:
-    """Every anchor of about the truth's size, in the cell of its centre and the two nearest neighbour cells.
+def match_by_ratio(
+    truths: Tensor, anchors: Tensor, grid: tuple[int, int], stride: int, ratio_max: float, neighbours: bool = True
+) -> Positives:
+    """Every anchor of about the truth's size, in the cell of its centre and, by default, the two nearest neighbours.
 
     anchors is (A, 2) in pixels, grid the level's (rows, cols). An anchor fits when neither side differs by a
     factor of `ratio_max` or more. The neighbours are the horizontal and the vertical cell nearest to the centre;
@@ -49,8 +51,8 @@ def match_by_ratio(truths: Tensor, anchors: Tensor, grid: tuple[int, int], strid
     centre = truths[:, 2:4] / stride  # (T, 2) x, y in cells
     home = centre.floor()
     toward = torch.where(centre - home < 0.5, -1.0, 1.0)
-    step = toward.new_tensor([[0, 0], [1, 0], [0, 1]])
-    cells = (home[:, None] + step * toward[:, None]).long()  # (T, 3, 2)
+    step = toward.new_tensor([[0, 0], [1, 0], [0, 1]] if neighbours else [[0, 0]])
+    cells = (home[:, None] + step * toward[:, None]).long()  # (T, 3 or 1, 2)
     inside = ((cells >= 0) & (cells < cells.new_tensor([cols, rows]))).all(-1)  # (T, 3)
 
     truth, anchor, which = torch.nonzero(fits[:, :, None] & inside[:, None], as_tuple=True)

@@ -21,6 +21,13 @@ class Detector(nn.Module):
         """raw -> boxes (B, N, 4) xyxy in pixels of the input; scores (B, N, C) in [0, 1]. No threshold, no NMS."""
         raise NotImplementedError
 
+    def class_rows(self) -> dict[str, int]:
+        """Names of the state's tensors that hold class rows -> their number of groups; a group ends in its C class rows.
+
+        So that `models.weights.transfer` can move classes by name into a network with other classes.
+        """
+        raise NotImplementedError
+
     def loss(self, raw: Any, targets: list[Target]) -> dict[str, Tensor]:
         """Named scalars, already weighted: training minimises their sum."""
         raise NotImplementedError

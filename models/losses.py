@@ -1,10 +1,6 @@
-"""What training minimises: the losses of anchor-based detectors.
-
-Raw output is a list of levels (B, A, rows, cols, 5 + C): tx, ty, tw, th, objectness and C class logits.
-"""
+"""What training minimises: the losses of anchor heads. models/heads.py says what raw output holds."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +9,7 @@ from torch.nn import functional as F
 
 from models.assign import match_best_anchor, match_by_ratio, stack_truths
 from models.detector import Target
+from models.heads import BoxCode, decode_exp
 
 
 @dataclass(frozen=True)
@@ -47,14 +44,16 @@ def ciou(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 def tuned_loss(
     raw: list[Tensor],
     targets: list[Target],
-    decode: Callable[[Tensor, Tensor, Tensor, int], Tensor],
+    code: BoxCode,
     anchors: Tensor,
     strides: tuple[int, ...],
     gains: Gains,
+    *,
+    neighbours: bool = True,
 ) -> dict[str, Tensor]:
     """CIoU for boxes, BCE of objectness to the (detached) IoU, BCE for classes, several positives a truth.
 
-    `decode` is the model's box code: (P, 4) logits, (P, 2) cells as x, y, (P, 2) anchors, stride -> cxcywh pixels.
+    `neighbours` also lets the two cells nearest to the centre answer, for a box `code` that reaches outside its cell.
     """
     truths = stack_truths(targets)
     batch, _, rows, cols, channels = raw[0].shape
@@ -62,12 +61,12 @@ def tuned_loss(
     size_factor = rows * cols * strides[0] ** 2 / 640**2
     box, objectness, cls = (raw[0].new_zeros(()) for _ in range(3))
     for level, anchor, stride, balance in zip(raw, anchors, strides, gains.balance, strict=True):
-        found = match_by_ratio(truths, anchor, (level.shape[2], level.shape[3]), stride, gains.ratio_max)
+        found = match_by_ratio(truths, anchor, (level.shape[2], level.shape[3]), stride, gains.ratio_max, neighbours)
         wanted = level.new_zeros(level.shape[:4])
         if len(found.truth):
             mine = level[found.at]  # (P, 5 + C)
             cells = torch.stack([found.col, found.row], -1)
-            iou, complete = ciou(decode(mine[:, :4], cells, anchor[found.anchor], stride), truths[found.truth, 2:])
+            iou, complete = ciou(code(mine[:, :4], cells, anchor[found.anchor], stride), truths[found.truth, 2:])
             box = box + (1 - complete).mean()
             # Where two truths share a place, the better overlap is asked of it.
             place = torch.arange(wanted.numel(), device=wanted.device).view_as(wanted)[found.at]
@@ -120,23 +119,3 @@ def report_loss(
         parts["box"] = parts["box"] + 2.5 * torch.cat([centre, extent], 1).square().mean()
         parts["class"] = parts["class"] + F.cross_entropy(mine[:, 5:], truth[:, 1].long())
     return parts
-
-
-def decode_exp(logits: Tensor, cells: Tensor, anchors: Tensor, stride: int) -> Tensor:
-    """YOLOv2/v3 box code: (..., 4) logits -> cxcywh pixels. xy = (sigmoid(t) + cell) * stride, wh = exp(t) * anchor.
-
-    exp is capped at e^8, three thousand times the anchor: an untrained network must not reach infinity.
-    """
-    centre = (logits[..., :2].sigmoid() + cells) * stride
-    return torch.cat([centre, logits[..., 2:].clamp(max=8).exp() * anchors], -1)
-
-
-def decode_sigmoid(logits: Tensor, cells: Tensor, anchors: Tensor, stride: int) -> Tensor:
-    """YOLOv5 box code: (..., 4) logits -> cxcywh pixels.
-
-    xy = (2 sigmoid(t) - 0.5 + cell) * stride, wh = (2 sigmoid(t))^2 * anchor: a centre may lie half a cell outside
-    its cell, a side is at most 4 anchors.
-    """
-    t = logits.sigmoid()
-    centre = (2 * t[..., :2] - 0.5 + cells) * stride
-    return torch.cat([centre, (2 * t[..., 2:]).square() * anchors], -1)

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from models.blocks import C3, SPPF, Conv
 from models.detector import Detector, Target
-from models.losses import Gains, decode_exp, decode_sigmoid, report_loss, tuned_loss
+from models.heads import Heads, decode_exp, decode_sigmoid
+from models.losses import Gains, report_loss, tuned_loss
 
 SIZES = {  # name: (depth, width) multiples of l
     "n": (0.33, 0.25),
@@ -74,12 +75,12 @@ class YoloV5(Detector):
                 "20": C3(2 * c(256), c(512), n(3), shortcut=False),
                 "21": Conv(c(512), c(512), 3, 2),
                 "23": C3(2 * c(512), c(1024), n(3), shortcut=False),
-                "24": Heads((c(256), c(512), c(1024)), len(classes)),
+                "24": Heads((c(256), c(512), c(1024)), len(classes), ANCHORS, STRIDES),
             }
         )
 
     @property
-    def heads(self) -> "Heads":
+    def heads(self) -> Heads:
         heads = self.model["24"]
         assert isinstance(heads, Heads)
         return heads
@@ -98,19 +99,12 @@ class YoloV5(Detector):
 
     def decode(self, raw: list[Tensor]) -> tuple[Tensor, Tensor]:
         """raw -> boxes (B, N, 4) xyxy pixels of the input; scores (B, N, C). N counts all anchors of all cells."""
-        code = decode_sigmoid if self.head == "tuned" else decode_exp
-        boxes, scores = [], []
-        for level, anchors, stride in zip(raw, self.heads.anchors_px, STRIDES, strict=True):
-            rows, cols = level.shape[2:4]
-            ranges = (torch.arange(n, device=level.device) for n in (rows, cols))
-            row, col = torch.meshgrid(*ranges, indexing="ij")
-            cells = torch.stack([col, row], -1)  # (rows, cols, 2)
-            cxcywh = code(level[..., :4], cells, anchors[:, None, None], stride)
-            half = cxcywh[..., 2:] / 2
-            boxes.append(torch.cat([cxcywh[..., :2] - half, cxcywh[..., :2] + half], -1).flatten(1, 3))
-            cls = level[..., 5:].sigmoid() if self.head == "tuned" else level[..., 5:].softmax(-1)
-            scores.append((level[..., 4:5].sigmoid() * cls).flatten(1, 3))
-        return torch.cat(boxes, 1), torch.cat(scores, 1)
+        if self.head == "report":
+            return self.heads.decode(raw, decode_exp, one_class=True)
+        return self.heads.decode(raw, decode_sigmoid, one_class=False)
+
+    def class_rows(self) -> dict[str, int]:
+        return self.heads.class_rows("model.24.")
 
     def loss(self, raw: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
         """The tuned loss, or with `head="report"` the reports' (models/losses.py)."""
@@ -118,34 +112,3 @@ class YoloV5(Detector):
         if self.head == "report":
             return report_loss(raw, targets, anchors, STRIDES, self.gains.balance)
         return tuned_loss(raw, targets, decode_sigmoid, anchors, STRIDES, self.gains)
-
-
-class Heads(nn.Module):
-    """One 1x1 convolution a level. [(B, c, H, W)] x 3 -> [(B, 3, H, W, 5 + C)] x 3, in float32 under any autocast.
-
-    float32 matters: at 640 pixels bfloat16 tells box edges apart in steps of 4 pixels.
-    """
-
-    def __init__(self, channels: tuple[int, ...], num_classes: int):
-        super().__init__()
-        per_cell = len(ANCHORS[0])
-        self.outputs = 5 + num_classes
-        self.m = nn.ModuleList(nn.Conv2d(c, per_cell * self.outputs, 1) for c in channels)
-        self.anchors: Tensor  # (levels, 3, 2) in cells of each level, as the checkpoints keep them
-        self.register_buffer("anchors", torch.tensor(ANCHORS) / torch.tensor(STRIDES)[:, None, None])
-        with torch.no_grad():
-            for head, stride in zip(self.m, STRIDES, strict=True):
-                assert isinstance(head, nn.Conv2d) and head.bias is not None
-                bias = head.bias.view(per_cell, -1)
-                bias[:, 4] += math.log(8 / (640 / stride) ** 2)  # about 8 objects on a 640-pixel image
-                bias[:, 5:] += math.log(0.6 / (num_classes - 0.99999))  # classes about equally likely
-
-    @property
-    def anchors_px(self) -> Tensor:
-        """(levels, 3, 2) width, height in pixels of the input."""
-        return self.anchors.float() * torch.tensor(STRIDES, device=self.anchors.device)[:, None, None]
-
-    def forward(self, features: list[Tensor]) -> list[Tensor]:
-        with torch.autocast(features[0].device.type, enabled=False):
-            maps = [head(x.float()) for head, x in zip(self.m, features, strict=True)]
-        return [m.unflatten(1, (-1, self.outputs)).permute(0, 1, 3, 4, 2) for m in maps]

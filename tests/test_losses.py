@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from models.losses import Gains, ciou, decode_exp, decode_sigmoid, report_loss, tuned_loss
+from models.heads import decode_exp, decode_sigmoid
+from models.losses import Gains, ciou, report_loss, tuned_loss
 
 ANCHORS = torch.tensor([[[8.0, 8.0]]])  # one level, one anchor
 TARGET = [(torch.tensor([1]), torch.tensor([[2.0, 9.0, 6.0, 15.0]]))]  # centre (4, 12), size 4 x 6
