@@ -14,7 +14,7 @@ TRAIN  ?= train
 VAL    ?= val
 TEST   ?= test
 ARGS   ?=
-MODELS := v5n v5s v5m v5l v5x v5m-report v5l-report
+MODELS := v1 v1-report v3 v3-report v5n v5s v5m v5m-report v5l v5l-report v5x
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:   # a command that failed leaves no half-written result behind
@@ -31,7 +31,7 @@ demo: runs/demo/score.json  ## the whole flow on drawn scenes, a few minutes on 
 	@$(H) report runs/demo
 data: data/VOC2007  ## download and verify VOC 2007
 $(MODELS:%=train-%): train-%: runs/%/best.pt
-train: runs/$(MODEL)/best.pt  ## train MODEL on DATA; also train-v5n, train-v5s, train-v5m, train-v5l, train-v5x
+train: runs/$(MODEL)/best.pt  ## train MODEL on DATA; also train-v1, train-v3, train-v5n, s, m, l, x and train-v5l-report ...
 eval: runs/$(MODEL)/val-final.npz  ## AP50 of MODEL on the validation split, at the best cell of its sweep
 	@$(H) score $< --data $(DATA) --split $(VAL)
 sweep: runs/$(MODEL)/sweep.csv  ## confidence x IoU grid of MODEL on the validation split

@@ -1,6 +1,7 @@
 """Checkpoints: plain dictionaries of tensors and numbers, written whole or not at all, read without running code."""
 
 import dataclasses
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -8,20 +9,35 @@ from typing import Any
 import torch
 
 from evaluate.tables import InputError, written_whole
-from harness.config import Recipe
+from harness.config import Recipe, load_recipe
+from models.darknet_weights import read_darknet
+from models.detector import Detector
 from models.losses import Gains
-from models.weights import Weights, WeightsError, read_yolov5
-from models.yolov5 import YoloV5
+from models.weights import Weights, WeightsError, read_resnet, read_yolov5
+from models.yolov1 import YoloV1
+from models.yolov3 import YoloV3
+from models.yolov5 import SIZES, YoloV5
 
 FORMAT = "detection-harness 1"
+_RECIPE_OF = {"yolov3": "v3"} | {f"yolov5{size}": f"v5{size}" for size in SIZES}
 
 
-def build(recipe: Recipe, classes: tuple[str, ...]) -> YoloV5:
+def build(recipe: Recipe, classes: tuple[str, ...]) -> Detector:
     """The recipe's network with random weights. Raises InputError for a model that does not exist."""
-    if recipe.model not in {f"yolov5{size}" for size in "nsmlx"}:
-        raise InputError(f"recipe: model={recipe.model}: want yolov5n, yolov5s, yolov5m, yolov5l or yolov5x")
+    known = re.fullmatch(r"yolov1-resnet(18|34|50|101)|yolov3()|yolov5([nsmlx])", recipe.model)
+    if not known:
+        wanted = "yolov1-resnet18, 34, 50 or 101, yolov3, or yolov5n, s, m, l or x"
+        raise InputError(f"recipe: model={recipe.model}: want {wanted}")
+    depth, _, size = known.groups()
+    levels = 1 if depth else 3
+    if len(recipe.balance) != levels:
+        raise InputError(f"recipe: balance has {len(recipe.balance)} numbers, {recipe.model} has {levels} levels")
     gains = Gains(recipe.box_gain, recipe.object_gain, recipe.class_gain, recipe.anchor_ratio_max, recipe.balance)
-    return YoloV5(recipe.model[-1], classes, recipe.head, gains)
+    if depth:
+        return YoloV1(int(depth), classes, recipe.head, gains, recipe.grid_stride)
+    if size:
+        return YoloV5(size, classes, recipe.head, gains)
+    return YoloV3(classes, recipe.head, gains)
 
 
 def save(content: dict[str, Any], path: Path) -> None:
@@ -41,19 +57,20 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
-def describe(recipe: Recipe, model: YoloV5) -> dict[str, Any]:
+def describe(recipe: Recipe, model: Detector) -> dict[str, Any]:
     """What `load_detector` needs beside the state: the recipe and the classes."""
     return {"recipe": dataclasses.asdict(recipe), "classes": list(model.classes)}
 
 
-def read_weights(path: Path) -> tuple[Weights, Recipe]:
-    """Weights and recipe of a run folder, one of our checkpoints, or an official YOLOv5 file.
+def read_weights(path: Path) -> tuple[Weights, Recipe | None]:
+    """Weights and recipe of a run folder, one of our checkpoints, or an official file.
 
-    An official file comes with the default recipe of its size. Raises InputError naming the file.
+    Official files are YOLOv5's .pt and Darknet's yolov3.weights, which come with the default recipe of their model, and
+    the backbones darknet53.conv.74 and torchvision's ResNets, which have none. Raises InputError naming the file.
     """
     path = _in_run(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file; want a run folder, a checkpoint or an official yolov5 .pt")
+        raise InputError(f"{path}: no such file; want a run folder, a checkpoint, or a name of `harness weights list`")
     try:
         if _is_ours(path):
             content = load(path)
@@ -62,15 +79,17 @@ def read_weights(path: Path) -> tuple[Weights, Recipe]:
                 return Weights(recipe.model, tuple(content["classes"]), content["state"]), recipe
             except (KeyError, TypeError) as error:
                 raise InputError(f"{path}: want weights this version wrote, such as best.pt: {error}") from None
-        weights = read_yolov5(path)
+        weights = _read_official(path)
     except WeightsError as error:
         raise InputError(str(error)) from error
-    return weights, Recipe(weights.architecture)
+    return weights, load_recipe(_RECIPE_OF[weights.architecture]) if weights.classes else None
 
 
-def load_detector(path: Path) -> tuple[YoloV5, Recipe]:
-    """A detector ready to predict, from anything `read_weights` reads."""
+def load_detector(path: Path) -> tuple[Detector, Recipe]:
+    """A detector ready to predict, from anything `read_weights` reads but a backbone."""
     weights, recipe = read_weights(path)
+    if recipe is None:
+        raise InputError(f"{path}: is the backbone {weights.architecture}, no detector; train one with weights={path}")
     model = build(recipe, weights.classes)
     model.load_state_dict(weights.state)
     return model.eval(), recipe
@@ -84,8 +103,25 @@ def _in_run(path: Path) -> Path:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether the zip holds no class of another program, which is so for what `save` wrote."""
+    """Whether this is a zip of plain values with our mark, which is so for what `save` wrote."""
+    if not _is_plain_zip(path):
+        return False
+    content = torch.load(path, map_location="meta", weights_only=True)
+    return isinstance(content, dict) and "format" in content
+
+
+def _is_plain_zip(path: Path) -> bool:
+    """Whether this is a whole zip checkpoint that names no class of another program."""
     try:
         return not torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except (ValueError, RuntimeError):
         return False
+
+
+def _read_official(path: Path) -> Weights:
+    """By content: Darknet's are bare numbers, torchvision's a dictionary of tensors, YOLOv5's a pickled module."""
+    with open(path, "rb") as file:
+        start = file.read(2)
+    if start == b"PK":
+        return read_resnet(path) if _is_plain_zip(path) else read_yolov5(path)
+    return read_resnet(path) if start == b"\x80\x02" else read_darknet(path)  # the former: torch's older format

@@ -16,14 +16,17 @@ RECIPES = Path(__file__).parent / "recipes"
 class Recipe:
     """Everything a run depends on but the data and the machine. Every field can be given as key=value."""
 
-    model: str  # yolov5n, s, m, l or x
+    model: str  # yolov1-resnet18, 34, 50 or 101; yolov3; yolov5n, s, m, l or x
     head: Literal["tuned", "report"] = "tuned"  # box code and loss: ours, or the study reports'
-    weights: str = ""  # file to start from: official .pt, run folder or checkpoint; empty = random
+    weights: str = ""  # to start from: a name of `harness weights list`, a file or a run folder; empty = random
+    grid_stride: Literal[32, 64] = 32  # of YOLOv1's grid, pixels: at 448, 32 gives 14 x 14 cells and 64 gives 7 x 7
 
     image_size: int = 640  # side of the square training input, pixels
+    multi_scale: float = 0.0  # each batch at a random size within this fraction of image_size
     predict_size: int = 0  # long side in prediction; 0 = image_size
     epochs: int = 100
     batch: int = 16  # images per optimiser step
+    candidates_max: int = 3000  # boxes an image into NMS when an epoch is validated; the reports took 300
     seed: int = 0
     threads: int = 2  # that read and augment
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of the trunk; auto = bfloat16 where it is native
@@ -56,10 +59,10 @@ class Recipe:
     object_gain: float = 1.0
     class_gain: float = 0.5
     anchor_ratio_max: float = 4.0
-    balance: tuple[float, ...] = (4.0, 1.0, 0.4)  # objectness weight of P3, P4, P5, both losses
+    balance: tuple[float, ...] = (4.0, 1.0, 0.4)  # objectness weight of each level (P3, P4, P5), both losses
 
     def __post_init__(self) -> None:
-        for name in ("image_size", "epochs", "batch", "threads"):
+        for name in ("image_size", "epochs", "batch", "candidates_max", "threads"):
             if getattr(self, name) < 1:
                 raise InputError(f"recipe: {name} must be at least 1, it is {getattr(self, name)}")
         for name in ("image_size", "predict_size"):
@@ -129,16 +132,18 @@ def _typed(key: str, value: Any) -> Any:
         if kind is str:
             return str(value)
         if choices := get_args(kind) if kind not in (int, float, tuple[float, ...]) else ():
-            if value not in choices:
-                raise ValueError
-            return value
+            return next(choice for choice in choices if str(choice) == str(value))
         if kind == tuple[float, ...]:
             return tuple(float(v) for v in (value.split(",") if isinstance(value, str) else value))
         if kind is int and not isinstance(value, str) and value != int(value):
             raise ValueError
         return kind(value)
-    except (TypeError, ValueError):
-        wanted = " or ".join(get_args(kind)) if get_args(kind) and kind != tuple[float, ...] else "numbers, as 4,1,0.4"
+    except (TypeError, ValueError, StopIteration):
+        wanted = (
+            " or ".join(map(str, get_args(kind)))
+            if get_args(kind) and kind != tuple[float, ...]
+            else "numbers, as 4,1,0.4"
+        )
         wanted = kind.__name__ if kind in (int, float) else wanted
         raise InputError(f"recipe: {key}={value}: want {wanted}") from None
 

@@ -25,10 +25,21 @@ AHEAD = 2  # batches in the making while the caller uses one
 
 
 def train_batches(
-    photos: Photos, truth: GroundTruth, *, augment: Augment, size: int, batch: int, seed: int, epoch: int, threads: int
+    photos: Photos,
+    truth: GroundTruth,
+    *,
+    augment: Augment,
+    size: int,
+    multi_scale: float = 0.0,
+    stride: int = 32,
+    batch: int,
+    seed: int,
+    epoch: int,
+    threads: int,
 ) -> Iterator[tuple[Tensor, list[Target]]]:
-    """One epoch: each photo once, in random order. -> images (B, 3, size, size) uint8; a target an image.
+    """One epoch: each photo once, in random order. -> images (B, 3, S, S) uint8; a target an image.
 
+    S is `size`, or drawn for each batch within a fraction `multi_scale` of it, a multiple of `stride`.
     `photos[i]` shows `truth.image_ids[i]`. A sample depends on seed, epoch and its photo alone, not on the number of
     threads. Boxes marked difficult are left out, as VOC's lists do. The last batch holds what is left.
     """
@@ -44,11 +55,14 @@ def train_batches(
 
     def fill(index: int, out: Image) -> Target:
         rng = np.random.default_rng([1, seed, epoch, index])
-        labels, xyxy = render(draw(rng, index, len(photos), augment, size), sample, out)
+        labels, xyxy = render(draw(rng, index, len(photos), augment, len(out)), sample, out)
         return torch.from_numpy(labels), torch.from_numpy(xyxy)
 
-    order = np.random.default_rng([0, seed, epoch]).permutation(len(photos))
-    for _, images, targets in _filled(_split(order, batch), lambda _: (size, size), fill, threads):
+    rng = np.random.default_rng([0, seed, epoch])
+    batches = _split(rng.permutation(len(photos)), batch)
+    factors = rng.uniform(1 - multi_scale, 1 + multi_scale, len(batches))
+    sides = [max(1, round(size * factor / stride)) * stride if multi_scale else size for factor in factors]
+    for _, images, targets in _filled(batches, [(side, side) for side in sides], fill, threads):
         yield images, targets
 
 
@@ -73,7 +87,7 @@ def predict_batches(
         return frame
 
     batches = [indices for group in alike.values() for indices in _split(np.array(group), batch)]
-    return _filled(batches, lambda indices: canvases[indices[0]], fill, threads)
+    return _filled(batches, [canvases[indices[0]] for indices in batches], fill, threads)
 
 
 def _canvas(photo: tuple[int, int], size: int, stride: int) -> tuple[int, int]:
@@ -87,9 +101,9 @@ def _split(order: Array, batch: int) -> list[Array]:
 
 
 def _filled(
-    batches: Sequence[Array], canvas: Callable[[Array], tuple[int, int]], fill: Callable[[int, Image], T], threads: int
+    batches: Sequence[Array], canvases: Sequence[tuple[int, int]], fill: Callable[[int, Image], T], threads: int
 ) -> Iterator[tuple[Array, Tensor, list[T]]]:
-    """For each batch of positions: positions; images (B, 3, H, W) uint8, channels_last; what `fill` returned.
+    """For each batch of positions and its (H, W): positions; images (B, 3, H, W) uint8; what `fill` returned.
 
     `fill(position, out)` runs on a thread and paints `out` (H, W, 3). Each batch has memory of its own.
     """
@@ -97,8 +111,8 @@ def _filled(
     ahead: deque[tuple[Array, Image, list[Future[T]]]] = deque()
     pool = ThreadPoolExecutor(threads)
     try:
-        for indices in batches:
-            images = np.empty((len(indices), *canvas(indices), 3), np.uint8)
+        for indices, canvas in zip(batches, canvases, strict=True):
+            images = np.empty((len(indices), *canvas, 3), np.uint8)
             jobs = [pool.submit(fill, int(i), out) for i, out in zip(indices, images, strict=True)]
             ahead.append((indices, images, jobs))
             if len(ahead) > AHEAD:

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from evaluate.nms import nms
 from evaluate.tables import GroundTruth, InputError, written_whole
 from evaluate.voc_map import voc_map
-from harness import checkpoint
+from harness import checkpoint, weights_catalogue
 from harness.augment import Augment
 from harness.config import Recipe
 from harness.data.dataset import Dataset
@@ -38,9 +38,7 @@ from harness.report.plots import save_curves
 from harness.run_folder import open_run
 from models.detector import Detector, Target
 from models.weights import WeightsError, transfer
-from models.yolov5 import YoloV5
 
-VAL_CANDIDATES = 300  # boxes an image into NMS while training, as in the reports; the final sweep takes 3000
 VAL_IOU = 0.6
 
 
@@ -59,7 +57,7 @@ def train(recipe: Recipe, train_set: Dataset, val_set: Dataset, out: Path, *, de
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
     model = checkpoint.build(recipe, train_set.truth.classes)
     if recipe.weights:
-        _start_from(Path(recipe.weights), model)
+        _start_from(recipe.weights, model)
     model.to(on).to(memory_format=torch.channels_last)
     photos = Photos(train_set.photos)
     val_photos = Photos(val_set.photos)
@@ -84,6 +82,8 @@ def train(recipe: Recipe, train_set: Dataset, val_set: Dataset, out: Path, *, de
                 train_set.truth,
                 augment=augment_at(recipe, epoch),
                 size=recipe.image_size,
+                multi_scale=recipe.multi_scale,
+                stride=model.stride_max,
                 batch=recipe.batch,
                 seed=recipe.seed,
                 epoch=epoch,
@@ -163,18 +163,18 @@ def train_step(
 
 
 def validate(model: Detector, photos: Photos, truth: GroundTruth, recipe: Recipe, precision: torch.dtype) -> float:
-    """AP50 in [0, 1] with the reports' settings while training: 300 boxes into NMS at IoU 0.6, confidence 0.001."""
+    """AP50 in [0, 1] at confidence 0.001 and NMS IoU 0.6."""
     candidates = predict(
         model,
         photos,
         truth.image_ids,
         size=recipe.size,
         batch=recipe.batch,
-        candidates_max=VAL_CANDIDATES,
+        candidates_max=recipe.candidates_max,
         precision=precision,
         threads=recipe.threads,
     )
-    return voc_map(nms(candidates, VAL_IOU, candidates_max=VAL_CANDIDATES), truth).mean
+    return voc_map(nms(candidates, VAL_IOU, candidates_max=recipe.candidates_max), truth).mean
 
 
 def augment_at(recipe: Recipe, epoch: int) -> Augment:
@@ -226,18 +226,20 @@ def set_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, step: int, epoch
     return lr * warm
 
 
-def _start_from(path: Path, model: YoloV5) -> None:
+def _start_from(name: str, model: Detector) -> None:
+    path = weights_catalogue.resolve(name)
     weights, _ = checkpoint.read_weights(path)
     try:
         new = transfer(weights, model)
     except WeightsError as error:
         raise InputError(f"{path}: {error}") from None
+    parts = "trunk and boxes" if weights.classes else "backbone"
     carried = len(model.classes) - len(new)
     told = f"; starting at random: {', '.join(new)}" if new else ""
-    tqdm.write(f"{path}: trunk, boxes and {carried} of {len(model.classes)} classes carried over{told}", sys.stderr)
+    tqdm.write(f"{path}: {parts} and {carried} of {len(model.classes)} classes carried over{told}", sys.stderr)
 
 
-def _restore(out: Path, model: nn.Module, ema: Ema[YoloV5], optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+def _restore(out: Path, model: nn.Module, ema: Ema[Detector], optimizer: torch.optim.Optimizer) -> tuple[int, float]:
     """Go back to the end of the last whole epoch. -> epochs done, best AP50 so far."""
     content = checkpoint.load(out / "last.pt")
     model.load_state_dict(content["model"])

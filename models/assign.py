@@ -65,10 +65,11 @@ def match_best_anchor(
 ) -> list[tuple[Positives, Positives]]:
     """The one anchor of all levels whose shape fits a truth best, in the cell of its centre.
 
-    anchors is (L, A, 2) in pixels. -> for each level, (positives, ignored): the other anchors of that cell whose
-    shape IoU with the truth exceeds `ignore_min` are neither object nor background.
-    Source: Redmon and Farhadi, "YOLOv3", 2018, https://arxiv.org/abs/1804.02767, section 2.1. Differs: the ignore
-    band compares the truth with the anchor's shape, not with the predicted box, so it holds from the first step.
+    anchors is (L, A, 2) in pixels. -> for each level, (positives, ignored). Ignored, that is neither object nor
+    background, is every other prior, an anchor in the middle of any cell, whose IoU with a truth exceeds
+    `ignore_min`: once for each such truth, and never where any truth has its positive.
+    Source: Redmon and Farhadi, "YOLOv3", 2018, https://arxiv.org/abs/1804.02767, section 2.1. Differs: the best prior
+    is sought in the centre's cell only and by shape, as in the authors' code; that code ignores by the predicted box.
     """
     levels, per_level, _ = anchors.shape
     extent = truths[:, None, 4:]  # (T, 1, 2)
@@ -77,12 +78,43 @@ def match_best_anchor(
     best = torch.zeros_like(overlap, dtype=torch.bool)
     if len(truths):
         best[torch.arange(len(truths), device=truths.device), overlap.argmax(-1)] = True
-    ignored = (overlap > ignore_min) & ~best
 
-    def on_level(mask: Tensor, level: int) -> Positives:
-        truth, anchor = torch.nonzero(mask.view(-1, levels, per_level)[:, level], as_tuple=True)
-        rows, cols = grids[level]
-        col, row = (truths[truth, 2:4] / strides[level]).long().unbind(-1)
-        return Positives(truths[truth, 0].long(), anchor, row.clamp(0, rows - 1), col.clamp(0, cols - 1), truth)
+    matches = []
+    for level, (grid, stride) in enumerate(zip(grids, strides, strict=True)):
+        rows, cols = grid
+        truth, anchor = torch.nonzero(best.view(-1, levels, per_level)[:, level], as_tuple=True)
+        col, row = (truths[truth, 2:4] / stride).long().unbind(-1)
+        found = Positives(truths[truth, 0].long(), anchor, row.clamp(0, rows - 1), col.clamp(0, cols - 1), truth)
+        near = overlapping_priors(truths, anchors[level], grid, stride, ignore_min)
+        place, taken = (((p.image * per_level + p.anchor) * rows + p.row) * cols + p.col for p in (near, found))
+        free = ~torch.isin(place, taken)
+        matches.append((found, Positives(*(column[free] for column in near))))
+    return matches
 
-    return [(on_level(best, level), on_level(ignored, level)) for level in range(levels)]
+
+def overlapping_priors(
+    truths: Tensor, anchors: Tensor, grid: tuple[int, int], stride: int, iou_min: float
+) -> Positives:
+    """Every anchor in the middle of a cell with every truth of which its IoU exceeds `iou_min`, which is above 0.
+
+    anchors is (A, 2) in pixels, grid the level's (rows, cols). Centres of an overlap above m are nearer to each other
+    than (1 - m) / 2m of the anchor's side, on both axes, so a window of cells about the truth's centre is all to try.
+    """
+    rows, cols = grid
+    reach = anchors.amax(0) * (1 - iou_min) / (2 * iou_min) / stride + 0.5  # (2,) cells
+    across, down = (torch.arange(-n, n + 1, device=truths.device) for n in reach.long().tolist())
+    window = torch.cartesian_prod(across, down)  # (W, 2) x, y
+
+    same_centre = torch.minimum(truths[:, None, 4:], anchors).prod(-1)  # (T, A); apart, pairs share less
+    either = truths[:, None, 4:].prod(-1) + anchors.prod(-1) - same_centre
+    truth, anchor = torch.nonzero(same_centre / either > iou_min, as_tuple=True)  # (K,)
+
+    centre, extent, side = truths[truth, None, 2:4], truths[truth, None, 4:], anchors[anchor, None]  # (K, 1, 2)
+    cells = (centre / stride).floor() + window  # (K, W, 2)
+    inside = ((cells >= 0) & (cells < cells.new_tensor([cols, rows]))).all(-1)
+    apart = ((cells + 0.5) * stride - centre).abs()
+    shared = torch.minimum(torch.minimum(extent, side), (extent + side) / 2 - apart).clamp(min=0).prod(-1)
+    overlap = shared / (extent.prod(-1) + side.prod(-1) - shared)
+    pair, which = torch.nonzero(inside & (overlap > iou_min), as_tuple=True)
+    col, row = cells[pair, which].long().unbind(-1)
+    return Positives(truths[truth[pair], 0].long(), anchor[pair], row, col, truth[pair])

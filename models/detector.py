@@ -22,7 +22,7 @@ class Detector(nn.Module):
         raise NotImplementedError
 
     def class_rows(self) -> dict[str, int]:
-        """Names of the state's tensors that hold class rows -> their number of groups; a group ends in its C class rows.
+        """Names of the state's tensors with class rows -> their number of groups; a group ends in its C class rows.
 
         So that `models.weights.transfer` can move classes by name into a network with other classes.
         """

@@ -12,14 +12,31 @@ from torch import Tensor, nn
 Anchors = Sequence[Sequence[tuple[float, float]]]  # (levels, A) of width, height in pixels of the input
 BoxCode = Callable[[Tensor, Tensor, Tensor, int], Tensor]  # logits, cells as x, y, anchors, stride -> cxcywh pixels
 
+# What YOLOv3 and YOLOv5 share.
+STRIDES = (8, 16, 32)
+ANCHORS = (  # width, height in pixels at 640, three a level
+    ((10, 13), (16, 30), (33, 23)),
+    ((30, 61), (62, 45), (59, 119)),
+    ((116, 90), (156, 198), (373, 326)),
+)
+
 
 class Heads(nn.Module):
     """One 1x1 convolution a level. (B, c, H, W) a level -> (B, A, H, W, 5 + C) a level, float32 under any autocast.
 
-    float32 matters: at 640 pixels bfloat16 tells box edges apart in steps of 4 pixels.
+    float32 matters: at 640 pixels bfloat16 tells box edges apart in steps of 4 pixels. `rare` starts objectness at
+    about 8 objects on a 640-pixel image; the reports' squared error of its sigmoid would hardly move from there.
     """
 
-    def __init__(self, channels: Sequence[int], num_classes: int, anchors: Anchors, strides: Sequence[int]):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        num_classes: int,
+        anchors: Anchors,
+        strides: Sequence[int],
+        *,
+        rare: bool = True,
+    ):
         super().__init__()
         per_cell = len(anchors[0])
         self.strides, self.outputs = tuple(strides), 5 + num_classes
@@ -30,7 +47,7 @@ class Heads(nn.Module):
             for head, stride in zip(self.m, self.strides, strict=True):
                 assert isinstance(head, nn.Conv2d) and head.bias is not None
                 bias = head.bias.view(per_cell, -1)
-                bias[:, 4] += math.log(8 / (640 / stride) ** 2)  # about 8 objects on a 640-pixel image
+                bias[:, 4] = bias[:, 4] + math.log(8 / (640 / stride) ** 2) if rare else 0.0
                 bias[:, 5:] += math.log(0.6 / (num_classes - 0.99999))  # classes about equally likely
 
     @property

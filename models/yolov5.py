@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from models.blocks import C3, SPPF, Conv
 from models.detector import Detector, Target
-from models.heads import Heads, decode_exp, decode_sigmoid
+from models.heads import ANCHORS, STRIDES, Heads, decode_exp, decode_sigmoid
 from models.losses import Gains, report_loss, tuned_loss
 
 SIZES = {  # name: (depth, width) multiples of l
@@ -24,12 +24,6 @@ SIZES = {  # name: (depth, width) multiples of l
     "l": (1.00, 1.00),
     "x": (1.33, 1.25),
 }
-STRIDES = (8, 16, 32)
-ANCHORS = (  # width, height in pixels at 640, three a level
-    ((10, 13), (16, 30), (33, 23)),
-    ((30, 61), (62, 45), (59, 119)),
-    ((116, 90), (156, 198), (373, 326)),
-)
 
 
 class YoloV5(Detector):
@@ -75,7 +69,7 @@ class YoloV5(Detector):
                 "20": C3(2 * c(256), c(512), n(3), shortcut=False),
                 "21": Conv(c(512), c(512), 3, 2),
                 "23": C3(2 * c(512), c(1024), n(3), shortcut=False),
-                "24": Heads((c(256), c(512), c(1024)), len(classes), ANCHORS, STRIDES),
+                "24": Heads((c(256), c(512), c(1024)), len(classes), ANCHORS, STRIDES, rare=head == "tuned"),
             }
         )
 

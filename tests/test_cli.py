@@ -19,7 +19,7 @@ def flow(tmp_path_factory):
     root = tmp_path_factory.mktemp("flow")
     data, run = str(write_tiny_voc(root / "data")), root / "runs" / "tiny"
     ledger = ["--ledger", str(root / "ledger.sqlite")]
-    settings = ["image_size=64", "batch=4", "epochs=2", "threads=1", "warmup_epochs=0"]
+    settings = ["weights=", "image_size=64", "batch=4", "epochs=2", "threads=1", "warmup_epochs=0"]
     for words in (
         ["train", "v5n", "--data", data, "--out", str(run), *settings],
         ["predict", str(run), "--data", data, "--split", "val", "--out", str(run / "val.npz")],

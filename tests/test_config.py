@@ -15,10 +15,11 @@ def test_values_are_given_as_text_and_arrive_in_their_type():
     recipe = load_recipe("v5n", ["epochs=3", "lr=1e-3", "balance=1,1,1", "head=report", 'weights=a"b\\c.pt'])
     assert (recipe.epochs, recipe.lr, recipe.balance, recipe.head) == (3, 1e-3, (1.0, 1.0, 1.0), "report")
     assert recipe.weights == 'a"b\\c.pt'
+    assert load_recipe("v1", ["grid_stride=64"]).grid_stride == 64
 
 
 def test_a_recipe_says_only_what_differs_from_its_base():
-    assert load_recipe("v5l-report") == load_recipe("v5m-report", ["model=yolov5l"])
+    assert load_recipe("v5l-report") == load_recipe("v5m-report", ["model=yolov5l", "weights=yolov5l"])
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,8 @@ def test_a_recipe_says_only_what_differs_from_its_base():
         ("epochs=2.5", "epochs=2.5: want int"),
         ("lr=fast", "lr=fast: want float"),
         ("head=v9", "head=v9: want tuned or report"),
+        ("grid_stride=16", "grid_stride=16: want 32 or 64"),
+        ("candidates_max=0", "candidates_max must be at least 1"),
         ("balance=a", "balance=a: want numbers"),
         ("epochs", "epochs: want key=value"),
         ("epochs=0", "epochs must be at least 1"),

@@ -21,7 +21,15 @@ from harness.train import augment_at, build_optimizer, set_rates, train
 from models.yolov5 import YoloV5
 from tests.tiny import write_tiny_voc
 
-SETTINGS = ["image_size=64", "batch=4", "threads=1", "precision=float32", "mosaic_off_epochs=1", "warmup_epochs=1"]
+SETTINGS = [
+    "weights=",
+    "image_size=64",
+    "batch=4",
+    "threads=1",
+    "precision=float32",
+    "mosaic_off_epochs=1",
+    "warmup_epochs=1",
+]
 
 
 @pytest.fixture(scope="module")

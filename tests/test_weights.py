@@ -1,19 +1,25 @@
 """models.weights: official checkpoints are read without running them; class rows move by meaning."""
 
+import argparse
 import copy
 import hashlib
 import os
 import sys
 import types
+import zipfile
+from collections import OrderedDict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from models.class_names import match_classes
-from models.weights import WeightsError, read_yolov5, transfer
-from models.yolov5 import YoloV5
+from models.weights import WeightsError, foreign_classes, read_yolov5, transfer
+from models.yolov5 import SIZES, YoloV5
 
 OFFICIAL = Path(__file__).parents[2] / "shared" / "weights" / "yolov5n-coco.pt"
 SHA256 = "edd2e5cc4e3caa4b508168b51d9dc529da58b37813e0d2c8b49aba06aa3472dc"
@@ -23,8 +29,14 @@ CLASSES = ("person", "airplane", "tv")
 
 @pytest.fixture
 def as_official(monkeypatch):
-    """A function (our model, **entries) -> the content of a checkpoint as YOLOv5 writes it: theirs by class name."""
-    theirs = {"models.yolo": ("DetectionModel",), "models.common": ("Layer",)}
+    """A function (our model, kind of theirs, **entries) -> the content of a checkpoint as YOLOv5 writes it."""
+    theirs = {
+        "models.yolo": ("Model", "DetectionModel", "SegmentationModel", "ClassificationModel"),
+        "models.common": ("Layer",),
+        "ultralytics": (),
+        "ultralytics.nn": (),
+        "ultralytics.nn.tasks": ("DetectionModel",),
+    }
     for name, kinds in theirs.items():
         module = types.ModuleType(name)
         for kind in kinds:
@@ -42,8 +54,9 @@ def as_official(monkeypatch):
         }
         return twin
 
-    def content(model, **entries):
-        twin = disguise(copy.deepcopy(model).half(), sys.modules["models.yolo"].DetectionModel)
+    def content(model, kind="models.yolo.DetectionModel", **entries):
+        module, _, name = kind.rpartition(".")
+        twin = disguise(copy.deepcopy(model).half(), getattr(sys.modules[module], name))
         twin.names = dict(enumerate(model.classes))
         for left_over in ("classes", "head", "gains"):
             twin.__dict__.pop(left_over)
@@ -73,6 +86,97 @@ def test_the_average_of_a_training_checkpoint_is_preferred(as_official, tmp_path
     assert torch.equal(state["model.0.conv.weight"], averaged.model["0"].conv.weight.half().float())
 
 
+SPELLINGS = {  # as a pickle names them here -> as it does elsewhere
+    "here": {},
+    "numpy 1": {b"numpy._core.multiarray": b"numpy.core.multiarray"},
+    "Windows": {b"PosixPath": b"WindowsPath"},
+    "Python 3.13": {b"cpathlib\n": b"cpathlib._local\n"},
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_everything_the_training_scripts_kept_is_passed_over(as_official, tmp_path, spelling):
+    model = YoloV5("n", CLASSES)
+    head = model.heads.m[0]
+    optimizer = torch.optim.SGD(head.parameters(), lr=np.float64(0.01), momentum=0.9)
+    head.weight.sum().backward()
+    optimizer.step()
+    content = as_official(
+        model,
+        best_fitness=np.array([0.5]),
+        updates=7,
+        optimizer=optimizer.state_dict(),
+        wandb_id=None,
+        opt=argparse.Namespace(save_dir=Path("runs/train/exp"), imgsz=[640, 640], evolve=None, freeze={0}),
+        git={"remote": "https://example.org/yolov5", "branch": None, "commit": "915bbf2"},
+        date=datetime.now(UTC),
+        results=(np.float32(0.1), np.int64(3), np.bool_(True)),
+    )
+    content["model"].hyp = OrderedDict(lr0=0.01, anchors=np.float64(3))
+    content["model"].class_weights = torch.ones(3)
+    torch.save(content, tmp_path / "last.pt")
+    respell(tmp_path / "last.pt", SPELLINGS[spelling])
+    assert_state_is(read_yolov5(tmp_path / "last.pt"), content["model"])
+
+
+def respell(path, changes):
+    with zipfile.ZipFile(path) as archive:
+        records = {name: archive.read(name) for name in archive.namelist()}
+    (pickled,) = [name for name in records if name.endswith("data.pkl")]
+    for old, new in changes.items():
+        assert old in records[pickled] or new in records[pickled]
+        records[pickled] = records[pickled].replace(old, new)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in records.items():
+            archive.writestr(name, content)
+
+
+def assert_state_is(weights, module):
+    state = {name: value.float() if value.is_floating_point() else value for name, value in module.state_dict().items()}
+    assert weights.classes == CLASSES and weights.state.keys() == state.keys()
+    assert all(torch.equal(weights.state[name], value) for name, value in state.items())
+
+
+@pytest.mark.parametrize("form", ["v6.0", "float32", "names in a list", "module alone", "DataParallel", "scratch"])
+def test_every_form_of_the_module_loads(as_official, tmp_path, form):
+    content = as_official(YoloV5("n", CLASSES), "models.yolo.Model" if form == "v6.0" else "models.yolo.DetectionModel")
+    module = content["model"]
+    if form == "float32":
+        module.float()
+        module.model["24"].m[1].bias.data += 1e-3  # no half-precision number
+    elif form == "names in a list":
+        module.names = list(CLASSES)
+    elif form == "scratch":
+        module.model["24"].register_buffer("grid", torch.ones(2), persistent=False)
+    elif form == "DataParallel":
+        content["model"] = nn.DataParallel(module)
+    torch.save(module if form == "module alone" else content, tmp_path / "y.pt")
+    if form == "v6.0":
+        heads = module.model["24"]
+        heads.register_buffer("anchor_grid", torch.ones(3, 1, 3, 1, 1, 2))
+        torch.save(content, tmp_path / "y.pt")
+        del heads.anchor_grid
+    assert_state_is(read_yolov5(tmp_path / "y.pt"), module)
+
+
+def test_classes_and_anchors_of_a_training_of_ones_own_are_kept(as_official, tmp_path):
+    trained = YoloV5("n", ("rbc",))
+    trained.heads.anchors[2, 0] = torch.tensor([7.0, 2.0])  # cells: 224 x 64 pixels
+    torch.save(as_official(trained, names=["not this"]), tmp_path / "y.pt")
+    weights = read_yolov5(tmp_path / "y.pt")
+    model = YoloV5("n", weights.classes)
+    assert transfer(weights, model) == [] and weights.classes == ("rbc",)
+    xyxy, _ = model.decode([torch.zeros(1, 3, n, n, 6) for n in (4, 2, 1)])
+    assert xyxy[0, -3].tolist() == [16 - 112, 16 - 32, 16 + 112, 16 + 32]  # t = 0: the anchor, amid its cell
+
+
+def test_class_names_are_text_in_label_order(as_official, tmp_path):
+    content = as_official(YoloV5("n", CLASSES))
+    content["model"].names = {2: "tv", 0: 7, 1: "cat"}
+    torch.save(content, tmp_path / "y.pt")
+    assert read_yolov5(tmp_path / "y.pt").classes == ("7", "cat", "tv")
+
+
 class RunsACommand:
     def __reduce__(self):
         return os.system, ("touch pwned",)
@@ -86,27 +190,86 @@ def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path, monk
     assert not Path("pwned").exists()
 
 
-@pytest.mark.parametrize("what", ["text", "cut", "tensor", "other shapes", "u", "p6"])
-def test_foreign_files_are_refused_by_name(as_official, tmp_path, what):
+FOREIGN = {
+    "text": "something else or cut short",
+    "cut": "something else or cut short",
+    "pickle cut": "something else or cut short",
+    "pickle shorter": "something else or cut short",
+    "pickle garbled": "something else or cut short",
+    "pickle odd": "cannot be read as a checkpoint: Can only SETITEMS for dict",
+    "pickle empty": "cannot be read as a checkpoint: KeyError: 5",
+    "TorchScript": "something else or cut short",
+    "tensor": r"found \['state_dict'\]",
+    "state": "found there a OrderedDict",
+    "nothing": r"found \['epoch', 'model', 'ema'\]",
+    "other shapes": "349 tensors fit none",
+    "other names": "names 2 classes and its heads have 3",
+    "u": "an anchor-free 'u' model",
+    "u of the package": "of the ultralytics package: an anchor-free 'u' model",
+    "p6": "a P6 model",
+    "before v6": r"from before v6 \(Focus",
+    "seg": "a segmentation model",
+    "cls": "a classification model",
+    "fused": "batch norm is folded",
+}
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+def test_foreign_files_are_refused_with_what_they_are(as_official, tmp_path, what):
     path = tmp_path / "w.pt"
     model = YoloV5("n", CLASSES)
+    kinds = {"seg": "SegmentationModel", "cls": "ClassificationModel"}
+    kind = "ultralytics.nn.tasks.DetectionModel" if "package" in what else f"models.yolo.{kinds.get(what, 'Model')}"
+    if what == "other shapes":
+        model.model["0"].conv = nn.Conv2d(3, 7, 6, bias=False)
+    elif what == "other names":
+        model.classes = CLASSES[:2]
+    elif what == "u":
+        model.model["24"].dfl = nn.Conv2d(1, 1, 1)
+    elif what == "p6":
+        model.model["33"] = nn.Conv2d(1, 1, 1)
+    elif what == "before v6":
+        model.model["0"].conv = nn.Sequential(OrderedDict(conv=nn.Conv2d(12, 16, 3)))
+    elif what == "fused":
+        model.model["0"].conv.bias = nn.Parameter(torch.zeros(16))
+    content = as_official(model, kind)
+    if what == "state":
+        content["ema"] = content.pop("model").state_dict()
+    elif what == "nothing":
+        content["model"] = None
+    torch.save({"state_dict": torch.zeros(3)} if what == "tensor" else content, path)
     if what == "text":
         path.write_text("hello")
-    elif what == "tensor":
-        torch.save({"state_dict": torch.zeros(3)}, path)
-    else:
-        if what == "other shapes":
-            model.model["0"].conv = nn.Conv2d(3, 7, 6, bias=False)
-        elif what == "u":
-            model.model["24"].dfl = nn.Conv2d(1, 1, 1)
-        elif what == "p6":
-            model.model["33"] = nn.Conv2d(1, 1, 1)
-        torch.save(as_official(model), path)
-        if what == "cut":
-            path.write_bytes(path.read_bytes()[:5000])
-    says = {"u": "anchor-free", "p6": "P6", "other shapes": "fit none", "tensor": "found"}.get(what, "cut short")
-    with pytest.raises(WeightsError, match=f"w.pt.*{says}"):
+    elif what == "cut":
+        path.write_bytes(path.read_bytes()[:5000])
+    elif what.startswith("pickle"):
+        with zipfile.ZipFile(path, "w") as archive:
+            starts = {"cut": b"\x80\x02}q\x00(X", "shorter": b"\x80\x02}", "garbled": b"\x80\x02}\xff."}
+            starts |= {"odd": b"\x80\x02cpathlib\nPosixPath\n(K\x01K\x02u.", "empty": b"\x80\x02h\x05."}
+            archive.writestr("w/data.pkl", starts[what.split()[1]])
+            archive.writestr("w/version", b"3")
+    elif what == "TorchScript":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("w/constants.pkl", b"")
+    with pytest.raises(WeightsError, match=f"w.pt.*{FOREIGN[what]}") as caught:
         read_yolov5(path)
+    assert "\n" not in str(caught.value) and "weights_only" not in str(caught.value)
+
+
+def test_a_dangerous_file_is_not_excused_by_whose_it_is(as_official, tmp_path):
+    content = as_official(YoloV5("n", CLASSES), "ultralytics.nn.tasks.DetectionModel", git=RunsACommand())
+    torch.save(content, tmp_path / "y.pt")
+    with pytest.raises(WeightsError, match="y.pt: refused, it would run .*system"):
+        read_yolov5(tmp_path / "y.pt")
+
+
+def test_only_classes_of_foreign_programs_are_named(as_official, tmp_path):
+    torch.save({"a": torch.zeros(2), "b": OrderedDict(c=1)}, tmp_path / "plain.pt")
+    torch.save({"when": timedelta(1), "who": argparse.Namespace(), "why": os.system}, tmp_path / "odd.pt")
+    assert foreign_classes(tmp_path / "plain.pt") == []
+    assert foreign_classes(tmp_path / "odd.pt") == ["argparse.Namespace", "datetime.timedelta", f"{os.name}.system"]
+    with pytest.raises(FileNotFoundError):
+        foreign_classes(tmp_path / "none.pt")
 
 
 def test_names_match_by_meaning():
@@ -143,3 +306,94 @@ def test_the_official_yolov5n_loads():
     assert transfer(weights, model) == []
     state = model.state_dict()
     assert all(torch.equal(state[name], value) for name, value in weights.state.items())
+
+
+TABLE = (  # of YOLOv5 v6.0, a row a layer: where from, kind, arguments
+    *((-1, "conv", 2, 2), (-1, "conv", 2), (-1, "c3", 3, True), (-1, "conv", 2), (-1, "c3", 6, True)),
+    *((-1, "conv", 2), (-1, "c3", 9, True), (-1, "conv", 2), (-1, "c3", 3, True), (-1, "sppf")),
+    *((-1, "conv"), (-1, "up"), ((-1, 6), "cat"), (-1, "c3", 3, False)),
+    *((-1, "conv"), (-1, "up"), ((-1, 4), "cat"), (-1, "c3", 3, False)),
+    *((-1, "conv", 2), ((-1, 14), "cat"), (-1, "c3", 3, False)),
+    *((-1, "conv", 2), ((-1, 10), "cat"), (-1, "c3", 3, False), ((17, 20, 23), "detect")),
+)
+
+
+def by_the_table(state, size, images):
+    """Raw output of the layer table, row by row on the bare state, in float64. -> levels (B, 3, rows, cols, 5 + C)."""
+    left = {name: value.double() for name, value in state.items() if not name.endswith(("tracked", ".anchors"))}
+
+    def conv(name, x, stride=1, padding=None):
+        kernel = left.pop(f"{name}.conv.weight")
+        y = F.conv2d(x, kernel, stride=stride, padding=kernel.shape[-1] // 2 if padding is None else padding)
+        kinds = ("running_mean", "running_var", "weight", "bias")
+        mean, var, scale, shift = (left.pop(f"{name}.bn.{kind}")[:, None, None] for kind in kinds)
+        y = (y - mean) / (var + 1e-3).sqrt() * scale + shift
+        return y / (1 + (-y).exp())
+
+    def c3(name, x, repeats, shortcut):
+        y = conv(f"{name}.cv1", x)
+        for j in range(max(round(repeats * SIZES[size][0]), 1)):
+            z = conv(f"{name}.m.{j}.cv2", conv(f"{name}.m.{j}.cv1", y))
+            y = y + z if shortcut else z
+        return conv(f"{name}.cv3", torch.cat([y, conv(f"{name}.cv2", x)], 1))
+
+    def sppf(name, x):
+        x = conv(f"{name}.cv1", x)
+        return conv(f"{name}.cv2", torch.cat([x, *(F.max_pool2d(x, k, 1, k // 2) for k in (5, 9, 13))], 1))
+
+    def detect(name, xs):
+        maps = [
+            F.conv2d(x, *(left.pop(f"{name}.m.{i}.{kind}") for kind in ("weight", "bias"))) for i, x in enumerate(xs)
+        ]
+        return [m.reshape(len(m), 3, -1, *m.shape[2:]).permute(0, 1, 3, 4, 2) for m in maps]
+
+    layers = {
+        **{"conv": conv, "c3": c3, "sppf": sppf, "detect": detect},
+        "up": lambda _, x: x.repeat_interleave(2, 2).repeat_interleave(2, 3),
+        "cat": lambda _, xs: torch.cat(xs, 1),
+    }
+    outputs = [images.double()]  # of row i at i + 1
+    for i, (origin, kind, *arguments) in enumerate(TABLE):
+        origins = [
+            outputs[-1] if o == -1 else outputs[o + 1] for o in (origin if isinstance(origin, tuple) else [origin])
+        ]
+        outputs.append(layers[kind](f"model.{i}", origins if isinstance(origin, tuple) else origins[0], *arguments))
+    assert not left, sorted(left)
+    return outputs[-1]
+
+
+def gradient_image(rows, cols):
+    """(1, 3, rows, cols) in [0, 1]: slanted ramps, by arithmetic alone."""
+    band, row, col = torch.meshgrid(torch.arange(3), torch.arange(rows), torch.arange(cols), indexing="ij")
+    return ((29 * band + 7 * row + 13 * col) % 256 / 255)[None]
+
+
+@pytest.mark.parametrize(("size", "rows", "cols"), [("n", 192, 256), ("m", 64, 96), ("l", 64, 96)])
+def test_the_network_computes_the_published_table(size, rows, cols):
+    torch.manual_seed(0)
+    model = YoloV5(size, CLASSES).eval()
+    for name, value in model.state_dict().items():
+        if ".bn." in name and value.is_floating_point():  # as made, batch norm would do next to nothing
+            value.uniform_(0.5, 2.0)
+    with torch.no_grad():
+        found = model(gradient_image(rows, cols))
+    expected = by_the_table(model.state_dict(), size, gradient_image(rows, cols))
+    for level, wanted in zip(found, expected, strict=True):
+        assert level.std((2, 3)).min() > 5e-4  # between places: the image matters to each number
+        assert torch.allclose(level.double(), wanted, rtol=0, atol=1e-5)
+
+
+@needs_official
+def test_the_official_yolov5n_gives_its_golden_output():
+    weights = read_yolov5(OFFICIAL)
+    model = YoloV5("n", weights.classes)
+    model.load_state_dict(weights.state)
+    with torch.no_grad():
+        found = model.eval()(gradient_image(192, 256))
+    expected = by_the_table(weights.state, "n", gradient_image(192, 256))
+    assert all(torch.allclose(a.double(), b, rtol=0, atol=1e-4) for a, b in zip(found, expected, strict=True))
+    flat = torch.cat([level.flatten() for level in found])
+    golden = [0.691643, -7.408439, -4.527635, -3.518515, -5.184289, -5.227025]  # from `by_the_table`
+    golden += [-5.776637, -4.118620, -5.629461, -5.881821, -2.294848, -5.358575]
+    assert flat[:: len(flat) // 11].tolist() == pytest.approx(golden, abs=1e-4)
+    assert flat.mean().item() == pytest.approx(-5.067123, abs=1e-4)

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
+from models.heads import ANCHORS, STRIDES
 from models.losses import Gains
-from models.yolov5 import ANCHORS, SIZES, STRIDES, YoloV5
+from models.yolov5 import SIZES, YoloV5
 
 COCO = tuple(f"class {i}" for i in range(80))
 CLASSES = ("cat", "dog", "bird")

@@ -18,19 +18,25 @@ Progress = Callable[[int, int], None]  # bytes there so far, bytes of the whole 
 
 
 class DownloadError(OSError):
-    """The file could not be had; the message names the URL, the reason and the place to put a copy by hand."""
+    """The file could not be had; the message names the URL, the reason and how to hand over a copy."""
 
 
 def download(
-    url: str, path: Path, *, md5: str = "", sha256: str = "", progress: Progress = lambda done, total: None
+    url: str,
+    path: Path,
+    *,
+    md5: str = "",
+    sha256: str = "",
+    by_hand: str = "",
+    progress: Progress = lambda done, total: None,
 ) -> None:
     """Make `path` the file at `url`, unless a file with the right hash is there already.
 
     The bytes go to `path`.part, where a later call goes on. A connection that drops is taken up again. Raises
     DownloadError when none can be made, when the fifth try in a row brings nothing, when the server refuses, and for
-    a wrong hash.
+    a wrong hash; it ends in `by_hand`, what to do with a copy from elsewhere (without it: the place to put one).
     """
-    by_hand = f"a copy placed at {path} is used instead"
+    by_hand = by_hand or f"a copy placed at {path} is used instead"
     kind, wanted = ("md5", md5) if md5 else ("sha256", sha256)
     if path.exists():
         if wanted and _digest(path, kind) != wanted:
