@@ -42,20 +42,16 @@ class Entry:
 
     name: str  # what a person types
     file: str  # its name at the publisher's and in `folder()`
-    site: str  # URL without the file name
+    url: str
     bytes: int
     licence: str
     what: str
     sha256: str
 
-    @property
-    def url(self) -> str:
-        return self.site + self.file
-
 
 ENTRIES = {
-    row[0]: Entry(*row, sha256=_SHA256[row[1]])
-    for row in (
+    name: Entry(name, file, site + file, size, licence, what, _SHA256[file])
+    for name, file, site, size, licence, what in (
         ("yolov5n", "yolov5n.pt", _YOLOV5, 4_062_133, _AGPL, "YOLOv5n v7.0, COCO"),
         ("yolov5s", "yolov5s.pt", _YOLOV5, 14_808_437, _AGPL, "YOLOv5s v7.0, COCO"),
         ("yolov5m", "yolov5m.pt", _YOLOV5, 42_806_829, _AGPL, "YOLOv5m v7.0, COCO"),
@@ -127,11 +123,11 @@ def resolve(text: str) -> Path:
 
 
 def catalogue() -> dict[str, Any]:
-    """Every entry with its URL and the path of its copy here, if there is one."""
+    """Every entry with the path of its copy here, None where there is none."""
     rows = []
     for name, entry in ENTRIES.items():
         path = find(name)
-        rows.append(asdict(entry) | {"url": entry.url, "path": str(path) if path else None})
+        rows.append(asdict(entry) | {"path": str(path) if path else None})
     return {"folder": str(folder()), "weights": rows}
 
 

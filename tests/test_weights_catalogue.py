@@ -54,7 +54,7 @@ def cache(tmp_path, monkeypatch):
 def published(server, monkeypatch):
     """The server, with its file /f in the catalogue under the name `f5`."""
     sha256 = hashlib.sha256(CONTENT).hexdigest()
-    entry = Entry("f5", "f", url_of(server, "/"), len(CONTENT), "CC0-1.0", "one MiB", sha256)
+    entry = Entry("f5", "f", url_of(server), len(CONTENT), "CC0-1.0", "one MiB", sha256)
     monkeypatch.setattr(weights_catalogue, "ENTRIES", {"f5": entry})
     return server
 
