@@ -1,6 +1,7 @@
 """Checkpoints: plain dictionaries of tensors and numbers, written whole or not at all, read without running code."""
 
 import dataclasses
+import pickle
 import re
 import zipfile
 from pathlib import Path
@@ -13,7 +14,7 @@ from harness.config import Recipe, load_recipe
 from models.darknet_weights import read_darknet
 from models.detector import Detector
 from models.losses import Gains
-from models.weights import Weights, WeightsError, read_resnet, read_yolov5
+from models.weights import Weights, WeightsError, foreign_classes, read_resnet, read_yolov5
 from models.yolov1 import YoloV1
 from models.yolov3 import YoloV3
 from models.yolov5 import SIZES, YoloV5
@@ -106,15 +107,18 @@ def _is_ours(path: Path) -> bool:
     """Whether this is a zip of plain values with our mark, which is so for what `save` wrote."""
     if not _is_plain_zip(path):
         return False
-    content = torch.load(path, map_location="meta", weights_only=True)
+    try:
+        content = torch.load(path, map_location="meta", weights_only=True)
+    except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
+        return False  # damaged; reading it as an official file says so
     return isinstance(content, dict) and "format" in content
 
 
 def _is_plain_zip(path: Path) -> bool:
     """Whether this is a whole zip checkpoint that names no class of another program."""
     try:
-        return not torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except (ValueError, RuntimeError):
+        return not foreign_classes(path)
+    except WeightsError:
         return False
 
 

@@ -9,13 +9,16 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
 from evaluate.tables import Detections, GroundTruth, InputError
+from harness.cli_data import data_app
+from harness.cli_options import AsJson, CandidatesMax, Data, Images, KeepMax, Split, Truth, bar
+from harness.cli_weights import weights_app
 from harness.errors import JobError
 
 if TYPE_CHECKING:
@@ -31,54 +34,8 @@ app = App(
     version_flags=[],
     default_parameter=Parameter(negative=""),
 )
-data_app = App(name="data", help="Make, fetch or check a data set.")
 app.command(data_app)
-
-AsJson = Annotated[bool, Parameter(name="--json", help="Print one JSON object instead of text.")]
-Data = Annotated[
-    Path | None,
-    Parameter(help="VOC devkit folder, COCO JSON, YOLO data.yaml, or list file(s)."),
-]
-Truth = Annotated[Path | None, Parameter(help="Truth without a data set: a list file or a .npz table.")]
-Images = Annotated[Path | None, Parameter(help="Folder of DATA's photos, where it is not beside DATA.")]
-Split = Annotated[str, Parameter(help="Name of a split of DATA, such as val.")]
-CandidatesMax = Annotated[int, Parameter(help="Boxes an image that enter NMS, best first.")]
-KeepMax = Annotated[int, Parameter(help="Boxes an image that leave NMS, best first.")]
-
-
-@data_app.command
-def demo(out: Path, /, *, seed: int = 0) -> None:
-    """Draw the demo data set: 680 scenes of six kinds of objects in VOC layout."""
-    from harness.data.demo import make_demo
-
-    make_demo(out, seed=seed, progress=lambda items: _bar(items, desc="draw"))
-    print(f"{out}: demo data set with splits train, val, test")
-
-
-@data_app.command
-def voc2007(out: Path, /) -> None:
-    """Fetch and verify VOC 2007 trainval and test (870 MB); goes on where it stopped."""
-    from harness.data.voc2007 import fetch
-
-    with _bar(None, desc="fetch", unit="B", unit_scale=True) as bar:
-
-        def show(done: int, total: int | None) -> None:
-            bar.n, bar.total = done, total
-            bar.update(0)
-
-        root = fetch(out, progress=show)
-    print(f"{root}: VOC 2007, verified")
-
-
-@data_app.command
-def check(data: Path, /, *, images: Images = None, as_json: AsJson = False) -> None:
-    """Look for what is wrong in a data set: every problem with file and line. Exit status 1 if training would fail."""
-    from harness.data.doctor import diagnose
-
-    found = diagnose(data, images=images, progress=lambda photos: _bar(photos, desc="look"))
-    print(json.dumps(found.as_dict()) if as_json else "\n".join(found.lines()))
-    if found.errors:
-        raise JobError(f"{data}: {len(found.errors)} errors; training and scoring need them mended")
+app.command(weights_app)
 
 
 @app.command
@@ -109,7 +66,7 @@ def train(
 
 @app.command
 def predict(
-    weights: Annotated[Path, Parameter(help="Run folder, checkpoint, or official yolov5 .pt.")],
+    weights: Annotated[str, Parameter(help="Run folder, weight file, or a name of `harness weights list`.")],
     /,
     *,
     out: Annotated[Path, Parameter(help="Table of candidates to write (.npz).")],
@@ -134,6 +91,7 @@ def predict(
     from harness.photos import Photos
     from harness.predict import pick_device, pick_precision
     from harness.predict import predict as run
+    from harness.weights_catalogue import resolve
 
     if data is not None:
         image_ids, paths = load_photos(data, split, images=images[0] if images else None)
@@ -142,9 +100,9 @@ def predict(
         (image_ids, paths), classes = find_photos(images), None
     else:
         raise InputError("predict: want --data DATA --split SPLIT, or --images")
-    model, recipe = checkpoint.load_detector(weights)
+    model, recipe = checkpoint.load_detector(resolve(weights))
     on = pick_device(device)
-    with _bar(None, desc="predict", total=len(paths), unit="photo") as bar:
+    with bar(None, desc="predict", total=len(paths), unit="photo") as shown:
         found = run(
             model.to(on),
             Photos(paths, cache_bytes=0),
@@ -155,7 +113,7 @@ def predict(
             conf_min=conf_min,
             candidates_max=candidates_max,
             precision=pick_precision(precision, on),
-            done=bar.update,
+            done=shown.update,
         )
     found.save(out)
     print(f"{out}: {len(found):,} candidates on {len(image_ids):,} images")
@@ -225,7 +183,7 @@ def sweep(
         ious=_numbers("--iou", iou) if iou else IOUS,
         candidates_max=candidates_max,
         keep_max=keep_max,
-        progress=lambda ious: _bar(ious, desc="sweep"),
+        progress=lambda ious: bar(ious, desc="sweep"),
     )
     write_csv(cells, out)
     top = best(cells)
@@ -400,9 +358,3 @@ def _numbers(flag: str, text: str) -> list[float]:
         return [float(word) for word in text.split(",")]
     except ValueError:
         raise InputError(f"{flag} {text}: want numbers with commas between them, such as 0.01,0.05") from None
-
-
-def _bar(items: Iterable[Any] | None, **options: Any) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(items, mininterval=0.5, **options)

@@ -77,8 +77,8 @@ def read_resnet(path: Path) -> Weights:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"{path}: cannot be read as a checkpoint: {str(error).splitlines()[0]}") from None
-    names = list(state) if isinstance(state, dict) else []
+        raise WeightsError(f"{path}: cannot be read as a checkpoint: {_reason(error)}") from None
+    names = [str(name) for name in state] if isinstance(state, dict) else []
     depth = {(8, 2): 18, (16, 2): 34, (16, 3): 50, (33, 3): 101}.get(
         (
             sum(bool(re.fullmatch(r"layer\d\.\d+\.conv1\.weight", name)) for name in names),

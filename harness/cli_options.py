@@ -1,0 +1,38 @@
+"""What several commands share: options that mean the same everywhere, and the progress bar."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+AsJson = Annotated[bool, Parameter(name="--json", help="Print one JSON object instead of text.")]
+Data = Annotated[
+    Path | None,
+    Parameter(help="VOC devkit folder, COCO JSON, YOLO data.yaml, or list file(s)."),
+]
+Truth = Annotated[Path | None, Parameter(help="Truth without a data set: a list file or a .npz table.")]
+Images = Annotated[Path | None, Parameter(help="Folder of DATA's photos, where it is not beside DATA.")]
+Split = Annotated[str, Parameter(help="Name of a split of DATA, such as val.")]
+CandidatesMax = Annotated[int, Parameter(help="Boxes an image that enter NMS, best first.")]
+KeepMax = Annotated[int, Parameter(help="Boxes an image that leave NMS, best first.")]
+
+
+def bar(items: Iterable[Any] | None, **options: Any) -> Any:
+    """A progress bar on stderr."""
+    from tqdm import tqdm
+
+    return tqdm(items, mininterval=0.5, **options)
+
+
+@contextmanager
+def download_bar() -> Iterator[Callable[[int, int], None]]:
+    """What a download tells its progress to; nothing is shown before the first bytes."""
+    with bar(None, desc="fetch", unit="B", unit_scale=True, delay=0.1) as shown:
+
+        def show(done: int, total: int) -> None:
+            shown.n, shown.total = done, total or None
+            shown.update(0)
+
+        yield show

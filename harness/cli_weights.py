@@ -1,0 +1,51 @@
+"""`harness weights`: published weight files."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from harness.cli_options import AsJson, download_bar
+
+weights_app = App(name="weights", help="Published weight files: list them, fetch one, or look inside a file.")
+
+
+@weights_app.command(name="list")
+def list_weights(*, as_json: AsJson = False) -> None:
+    """Weight files the harness can fetch: size, licence, source, and which are on this machine."""
+    from harness.weights_catalogue import catalogue, catalogue_text
+
+    found = catalogue()
+    print(json.dumps(found) if as_json else catalogue_text(found))
+
+
+@weights_app.command(name="fetch")
+def fetch_weights(
+    name: Annotated[str, Parameter(help="A name of `harness weights list`.")],
+    /,
+    *,
+    from_file: Annotated[
+        Path | None, Parameter(name="--from", help="A copy of the file, in place of the network.")
+    ] = None,
+) -> None:
+    """Fetch and verify one published weight file; goes on where it stopped."""
+    from harness.weights_catalogue import ENTRIES, fetch
+
+    with download_bar() as show:
+        path = fetch(name, from_file=from_file, progress=show)
+    print(f"{path}: {name}, verified; its licence is {ENTRIES[name].licence}")
+
+
+@weights_app.command(name="inspect")
+def inspect_weights(
+    weights: Annotated[str, Parameter(help="A weight file, or a name of `harness weights list`.")],
+    /,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a weight file holds, without running what is in it."""
+    from harness.weights_catalogue import inspect, inspection_text, resolve
+
+    found = inspect(resolve(weights))
+    print(json.dumps(found) if as_json else inspection_text(found))
