@@ -8,9 +8,6 @@ import pytest
 import torch
 import torchvision
 
-from evaluate.nms import nms
-from evaluate.tables import Detections, GroundTruth
-from evaluate.voc_map import voc_map
 from models.losses import Gains
 from models.yolov1 import IMAGENET_MEAN, IMAGENET_STD, PRIORS, RESNETS, YoloV1, cell_loss, match_cells
 
@@ -126,27 +123,6 @@ def test_class_rows_end_each_group_and_make_the_scores(model):
     assert len(state) == 2 and torch.allclose(scores, torch.tensor([0.25, 0.5, 0.25]))
 
 
-def test_gradient_reaches_every_parameter(model):
-    target = (torch.tensor([0, 1, 2]), torch.tensor([[2.0, 2, 22, 26], [10, 20, 60, 90], [5, 5, 90, 60]]))
-    raw = model(torch.rand(2, 3, 96, 96))
-    torch.stack(list(model.loss(raw, [target, target]).values())).sum().backward()
-    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
-
-
-def test_an_image_without_objects_is_background_only(model):
-    parts = model.loss(model(torch.rand(2, 3, 64, 64)), [NOTHING, NOTHING])
-    sum(parts.values()).backward()
-    background = parts.pop("object" if model.head == "tuned" else "no_object")
-    assert background > 0 and len(parts) == (2 if model.head == "tuned" else 3)
-    assert all(value == 0 for value in parts.values())
-
-
-def test_heads_stay_float32_under_autocast(model):
-    with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
-        raw = model.eval()(torch.rand(1, 3, 64, 64))
-    assert (raw if model.head == "report" else raw[0]).dtype == torch.float32
-
-
 def test_gains_for_several_levels_are_refused():
     with pytest.raises(ValueError, match="balance is .*want one number"):
         YoloV1(18, CLASSES, gains=Gains())
@@ -254,23 +230,3 @@ def test_matching_agrees_with_the_slow_version_also_on_ties(seed):
     iou, far = (torch.randint(0, 4, (30, 2), generator=random) / 4 for _ in range(2))
     cell = torch.randint(0, 12, (30,), generator=random)
     assert match_cells(iou, far, cell, 12).tolist() == slow_match(iou.numpy(), far.numpy(), cell.tolist())
-
-
-def ap50(model, raw, labels, xyxy):
-    """AP50 of one image's decoded output after NMS."""
-    boxes, scores = (values[0].detach().numpy() for values in model.decode(raw))
-    box, label = np.nonzero(scores > 0.001)
-    dets = Detections(("a",), CLASSES, 0 * box, label, boxes[box], scores[box, label])
-    none = np.zeros(len(labels), np.int32)
-    return voc_map(nms(dets, 0.5), GroundTruth(("a",), CLASSES, none, labels.numpy(), xyxy.numpy(), none > 0)).mean
-
-
-def test_training_learns_one_image(model):
-    photo = torch.rand(1, 3, 64, 128)
-    labels, xyxy = torch.tensor([1, 2]), torch.tensor([[2.0, 16, 26, 52], [84, 10, 124, 60]])
-    optimizer = torch.optim.SGD(model.parameters(), lr=3e-3, momentum=0.9, fused=True)
-    for _ in range(40):
-        optimizer.zero_grad()
-        torch.stack(list(model.loss(model(photo), [(labels, xyxy)]).values())).sum().backward()
-        optimizer.step()
-    assert ap50(model, model(photo), labels, xyxy) == 1  # still with the statistics of this batch

@@ -91,24 +91,11 @@ def test_classes_share_a_box_in_the_report_head_and_are_independent_in_the_tuned
     assert torch.allclose(scores, torch.tensor(expected), atol=1e-6)
 
 
-def test_gradient_reaches_every_parameter(model):
-    target = (torch.tensor([0, 1, 2]), torch.tensor([[2.0, 2, 14, 16], [10, 20, 60, 90], [5, 5, 120, 125]]))
-    raw = model(torch.rand(2, 3, 128, 128))
-    torch.stack(list(model.loss(raw, [target, target]).values())).sum().backward()
-    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
-
-
 def test_objectness_starts_near_eight_objects_an_image():
     heads = YoloV5("n", CLASSES).heads
     for head, stride in zip(heads.m, STRIDES):
         prior = torch.sigmoid(head.bias.view(3, -1)[:, 4]).mean().item()
         assert prior == pytest.approx(8 / (640 / stride) ** 2, rel=0.5)
-
-
-def test_heads_stay_float32_under_autocast():
-    model = YoloV5("n", CLASSES).eval()
-    with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
-        assert {level.dtype for level in model(torch.rand(1, 3, 64, 64))} == {torch.float32}
 
 
 def test_balance_weighs_the_levels():
@@ -117,17 +104,3 @@ def test_balance_weighs_the_levels():
     weights = [(4.0, 1.0, 0.4), (1.0, 1.0, 1.0)]
     small, flat = (YoloV5("n", CLASSES, gains=Gains(balance=b)).loss(raw, none)["object"] for b in weights)
     assert float(small / flat) == pytest.approx(5.4 / 3)
-
-
-def test_training_learns_one_image(model):
-    photo = torch.rand(1, 3, 64, 64)
-    target = [(torch.tensor([1]), torch.tensor([[10.0, 20.0, 34.0, 44.0]]))]
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    for _ in range(120):
-        optimizer.zero_grad()
-        torch.stack(list(model.train().loss(model(photo), target).values())).sum().backward()
-        optimizer.step()
-    xyxy, scores = model.decode(model(photo))  # still with the statistics of this batch
-    best = scores[0].max(-1).values.argmax()
-    assert scores[0, best].argmax() == 1
-    assert (xyxy[0, best] - target[0][1][0]).abs().max() < 3

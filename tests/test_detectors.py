@@ -1,0 +1,108 @@
+"""What holds for every model with either head, small enough for a CPU, and that all of them export."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from evaluate.nms import nms
+from evaluate.tables import Detections, GroundTruth
+from evaluate.voc_map import voc_map
+from harness import checkpoint
+from harness.config import Recipe
+from models import darknet
+
+CLASSES = ("cat", "dog", "bird")
+NOTHING = (torch.zeros(0, dtype=torch.long), torch.zeros(0, 4))
+MODELS = {
+    f"{name} {head}": Recipe(name, head, balance=(1.0,) if name.startswith("yolov1") else (4.0, 1.0, 0.4))
+    for name in ("yolov1-resnet18", "yolov3", "yolov5n")
+    for head in ("tuned", "report")
+}
+
+
+@pytest.fixture(params=MODELS)
+def model(request, monkeypatch):
+    """A random detector; YOLOv3 is an eighth as wide, all 75 convolutions."""
+    torch.manual_seed(0)
+    monkeypatch.setattr(darknet, "WIDTH", 4)
+    return checkpoint.build(MODELS[request.param], CLASSES)
+
+
+def total_loss(model, photos, targets):
+    return torch.stack(list(model.loss(model(photos), targets).values())).sum()
+
+
+def test_gradient_reaches_every_parameter(model):
+    target = (torch.tensor([0, 1, 2]), torch.tensor([[2.0, 2, 14, 16], [10, 20, 60, 90], [5, 5, 120, 125]]))
+    total_loss(model, torch.rand(2, 3, 128, 128), [target, target]).backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
+
+
+def test_an_image_without_objects_is_background_only(model):
+    parts = model.loss(model(torch.rand(2, 3, 64, 64)), [NOTHING, NOTHING])
+    torch.stack(list(parts.values())).sum().backward()
+    background = "object" if model.head == "tuned" else "no_object"
+    assert [name for name, part in parts.items() if part > 0] == [background]
+    assert all(part >= 0 for part in parts.values()) and len(parts) == (3 if model.head == "tuned" else 4)
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
+def test_raw_output_stays_float32_under_autocast(model):
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+        raw = model.eval()(torch.rand(1, 3, 64, 64))
+    assert {level.dtype for level in (raw if isinstance(raw, list) else [raw])} == {torch.float32}
+
+
+def test_training_learns_one_image(model):
+    photo = torch.rand(1, 3, 64, 128)
+    labels, xyxy = torch.tensor([1, 2]), torch.tensor([[2.0, 16, 26, 52], [84, 10, 124, 60]])
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3, fused=True)
+    for _ in range(60):
+        optimizer.zero_grad()
+        total_loss(model, photo, [(labels, xyxy)]).backward()
+        optimizer.step()
+    with torch.no_grad():
+        boxes, scores = (values[0].numpy() for values in model.decode(model(photo)))  # with this batch's statistics
+    box, label = np.nonzero(scores > 0.001)
+    found = Detections(("a",), CLASSES, 0 * box, label, boxes[box], scores[box, label])
+    none = np.zeros(len(labels), np.int32)
+    truth = GroundTruth(("a",), CLASSES, none, labels.numpy(), xyxy.numpy(), none > 0)
+    assert voc_map(nms(found, 0.5), truth).mean == 1
+
+
+class Decoded(nn.Module):
+    """A detector as one function: (B, 3, H, W) in [0, 1] -> boxes (B, N, 4) xyxy pixels; scores (B, N, C)."""
+
+    def __init__(self, detector):
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, images):
+        return self.detector.decode(self.detector(images))
+
+
+def assert_same(found, expected):
+    for got, want in zip(found, expected, strict=True):
+        assert torch.allclose(torch.as_tensor(got), want, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch.jit is deprecated, and its tracer says which numbers become constants
+@torch.no_grad()
+def test_torchscript_gives_the_same_boxes(model, tmp_path):
+    whole, photos = Decoded(model.eval()), torch.rand(2, 3, 64, 96)
+    torch.jit.save(torch.jit.trace(whole, photos), tmp_path / "model.ts")
+    assert_same(torch.jit.load(tmp_path / "model.ts")(photos), whole(photos))
+
+
+@pytest.mark.filterwarnings("ignore")  # the exporter's own
+@torch.no_grad()
+def test_onnx_gives_the_same_boxes_with_standard_operators(model, tmp_path):
+    whole, photos = Decoded(model.eval()), torch.rand(2, 3, 64, 96)
+    path = str(tmp_path / "model.onnx")
+    torch.onnx.export(whole, (photos,), path, dynamo=True, external_data=False, verbose=False)
+    assert {node.domain for node in onnx.load(path).graph.node} == {""}
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert_same(session.run(None, {session.get_inputs()[0].name: photos.numpy()}), whole(photos))
