@@ -87,7 +87,10 @@ def read_resnet(path: Path) -> Weights:
     )
     if depth is None:
         raise WeightsError(f"{path}: want torchvision's ResNet-18, 34, 50 or 101, found {[str(n) for n in names[:4]]}")
-    return Weights(f"resnet{depth}", (), {name: v for name, v in state.items() if not name.startswith("fc.")})
+    kept = {name: value for name, value in state.items() if not name.startswith("fc.")}
+    for name in [name for name in kept if name.endswith("running_var")]:  # files older than batch norm's counter
+        kept.setdefault(name.replace("running_var", "num_batches_tracked"), torch.tensor(0))
+    return Weights(f"resnet{depth}", (), kept)
 
 
 def transfer(weights: Weights, model: Detector) -> list[str]:
