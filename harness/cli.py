@@ -155,6 +155,32 @@ def score(
 
 
 @app.command
+def compare(
+    before: Annotated[Path, Parameter(help="A table (.npz) or a submission (.csv).")],
+    after: Annotated[Path, Parameter(help="Another, over the same images.")],
+    /,
+    *,
+    data: Data = None,
+    split: Split = "val",
+    images: Images = None,
+    truth: Truth = None,
+    metric: Literal["voc-area", "voc-11pt"] = "voc-area",
+    conf: Annotated[float | None, Parameter(help="With --iou: apply this cell to both first.")] = None,
+    iou: Annotated[float | None, Parameter(help="With --conf: apply this cell to both first.")] = None,
+    candidates_max: CandidatesMax = 3000,
+    keep_max: KeepMax = 3000,
+    as_json: AsJson = False,
+) -> None:
+    """Whether AFTER is really better than BEFORE: the difference in AP and its interval, by class and in the mean."""
+    from harness import scoring
+
+    answers = _truth(data, split, images, truth)
+    caps = {"candidates_max": candidates_max, "keep_max": keep_max}
+    result = scoring.compare(before, after, answers, metric=metric, conf=conf, iou=iou, **caps)
+    print(json.dumps(result) if as_json else scoring.comparison_text(result))
+
+
+@app.command
 def sweep(
     candidates: Path,
     /,

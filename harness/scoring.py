@@ -29,12 +29,7 @@ def score(
     {name: AP or None}, images, truths (that count), detections, conf, iou; with metric "coco" also its twelve numbers.
     Raises InputError for a file that is neither, or over other images.
     """
-    if path.suffix == ".csv":
-        dets = formats.read(path, truth.classes, image_ids=truth.image_ids)
-    else:
-        dets = Detections.load(path)
-    if conf is not None and iou is not None:
-        dets = sweep.apply(dets, conf, iou, candidates_max=candidates_max, keep_max=keep_max)
+    dets = _detections(path, truth, conf, iou, candidates_max, keep_max)
     if metric == "coco":
         from evaluate.coco import coco_map
 
@@ -47,6 +42,64 @@ def score(
         numbers = {"map": found.mean, "interval": interval, "per_class": found.per_class}
     counts = {"images": len(truth.image_ids), "truths": int((~truth.difficult).sum()), "detections": len(dets)}
     return {"split": split, "metric": metric, **numbers, **counts, "conf": conf, "iou": iou}
+
+
+def compare(
+    before: Path,
+    after: Path,
+    truth: GroundTruth,
+    *,
+    metric: str,
+    conf: float | None = None,
+    iou: float | None = None,
+    candidates_max: int = 3000,
+    keep_max: int = 3000,
+) -> dict[str, Any]:
+    """What one table or submission scores more than another, class by class and in the mean, with 95 % intervals.
+
+    -> metric, images, mean and per_class {name: or None}: before, after, difference, low, high, certain.
+    """
+    tables = [_detections(path, truth, conf, iou, candidates_max, keep_max) for path in (before, after)]
+    eleven_point = metric == "voc-11pt"
+    old, new = (voc_map.voc_map(dets, truth, eleven_point=eleven_point) for dets in tables)
+    mean, classes = bootstrap.compare(tables[0], tables[1], truth, eleven_point=eleven_point)
+
+    def row(was: float | None, now: float | None, moved: bootstrap.Difference | None) -> dict[str, Any] | None:
+        if moved is None:
+            return None
+        told = {"difference": moved.value, "low": moved.low, "high": moved.high, "certain": moved.certain}
+        return {"before": was, "after": now} | told
+
+    per_class = {name: row(old.per_class[name], new.per_class[name], moved) for name, moved in classes.items()}
+    images = len(truth.image_ids)
+    return {"metric": metric, "images": images, "mean": row(old.mean, new.mean, mean), "per_class": per_class}
+
+
+def comparison_text(result: dict[str, Any]) -> str:
+    """The comparison for people: a line a class, then the mean and what it says."""
+    rows = {**result["per_class"], "mean": result["mean"]}
+    width = max(map(len, rows))
+    lines = [f"{'':<{width}}  before   after   difference, 95 % interval over images"]
+    for name, row in rows.items():
+        if row is None:
+            lines.append(f"{name:<{width}}  no truth")
+            continue
+        values = f"{row['before']:.4f}  {row['after']:.4f}  {row['difference']:+.4f}"
+        sure = "" if row["certain"] else "  could be chance"
+        lines.append(f"{name:<{width}}  {values}  {row['low']:+.4f} to {row['high']:+.4f}{sure}")
+    return "\n".join([*lines, f"{result['metric']}, {result['images']:,} images"])
+
+
+def _detections(
+    path: Path, truth: GroundTruth, conf: float | None, iou: float | None, candidates_max: int, keep_max: int
+) -> Detections:
+    if path.suffix == ".csv":
+        dets = formats.read(path, truth.classes, image_ids=truth.image_ids)
+    else:
+        dets = Detections.load(path)
+    if conf is None or iou is None:
+        return dets
+    return sweep.apply(dets, conf, iou, candidates_max=candidates_max, keep_max=keep_max)
 
 
 def record(result: dict[str, Any], path: Path, truth: GroundTruth, *, ledger: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluate.bootstrap import interval
+from evaluate.bootstrap import compare, interval
 from evaluate.tables import Detections, GroundTruth, InputError
 from evaluate.voc_map import voc_map
 from tests.oracles import random_tables
@@ -63,3 +63,54 @@ def test_a_truth_that_counts_nothing_is_refused():
     dets, truth = random_tables(0)
     with pytest.raises(InputError, match="nothing to score against"):
         interval(dets, replace(truth, difficult=np.ones(len(truth), bool)))
+
+
+def worse(dets):
+    """Every third detection is gone."""
+    return dets.take(np.arange(len(dets)) % 3 > 0)
+
+
+def test_a_table_does_not_differ_from_itself():
+    dets, truth = random_tables(3, images=40)
+    mean, classes = compare(dets, dets, truth)
+    assert (mean.value, mean.low, mean.high, mean.certain) == (0, 0, 0, False)
+    assert {found.value for found in classes.values() if found} == {0}
+
+
+def test_a_difference_is_that_of_the_scores_and_turns_with_its_sign():
+    dets, truth = random_tables(3, images=40)
+    scores = [voc_map(table, truth) for table in (worse(dets), dets)]
+    mean, classes = compare(worse(dets), dets, truth)
+    back, back_classes = compare(dets, worse(dets), truth)
+    assert mean.value == pytest.approx(scores[1].mean - scores[0].mean) and mean.low < mean.value < mean.high
+    assert (back.value, back.low, back.high) == pytest.approx((-mean.value, -mean.high, -mean.low))
+    for name, found in classes.items():
+        if found is None:
+            continue
+        assert found.value == pytest.approx(scores[1].per_class[name] - scores[0].per_class[name])
+        assert back_classes[name].value == pytest.approx(-found.value)
+
+
+def test_one_replicate_of_a_difference_is_scored_on_one_draw():
+    dets, truth = random_tables(5, images=12)
+    dets = without_ties(dets)
+    less = worse(dets)
+    ends = [interval(table, truth, replicates=1, seed=4)[0] for table in (less, dets)]
+    mean, _ = compare(less, dets, truth, replicates=1, seed=4)
+    assert mean.low == mean.high == pytest.approx(ends[1] - ends[0])
+
+
+def test_a_paired_difference_is_more_certain_than_two_intervals():
+    dets, truth = random_tables(3, images=60)
+    dropped = np.arange(len(dets)) % 12 > 0
+    low, high = interval(dets, truth)
+    mean, _ = compare(dets.take(dropped), dets, truth)
+    assert mean.high - mean.low < (high - low) / 2
+
+
+def test_a_class_without_truth_has_no_difference():
+    dets, truth = random_tables(3, images=20)
+    bare = truth.take(truth.label != 1)
+    _, classes = compare(dets, dets, bare)
+    without = {name for name, ap in voc_map(dets, bare).per_class.items() if ap is None}
+    assert truth.classes[1] in without and {name for name, found in classes.items() if found is None} == without

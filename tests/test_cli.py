@@ -55,6 +55,19 @@ def test_the_submission_scores_what_its_table_scores(flow, capsys):
     assert scores[0]["map"] == pytest.approx(scores[1]["map"], abs=1e-3)
 
 
+def test_comparing_takes_tables_and_submissions(flow, capsys):
+    data, run = str(flow / "data"), flow / "runs" / "tiny"
+    words = ["compare", str(run / "submission.csv"), str(run / "final.npz"), "--data", data, "--split", "test"]
+    assert main([*words, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    mean = result["mean"]
+    assert mean["difference"] == pytest.approx(mean["after"] - mean["before"])
+    assert set(result["per_class"]) == {"disc", "square"}
+    assert mean["low"] <= mean["difference"] <= mean["high"] and result["images"] == 4
+    assert main(words) == 0
+    assert "could be chance" in capsys.readouterr().out
+
+
 def test_a_cell_of_the_sweep_is_the_score_at_that_cell(flow, capsys):
     data, run = str(flow / "data"), flow / "runs" / "tiny"
     words = ["sweep", str(run / "val.npz"), "--data", data, "--conf", "0.01", "--iou", "0.5", "--json"]
