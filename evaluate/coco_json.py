@@ -11,6 +11,7 @@ unless one is 2**28 times as far from 0 as the other.
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -31,17 +32,17 @@ class CocoNumbers:
     classes: dict[str, Number]  # class -> number
 
     @classmethod
-    def of(cls, table: Boxes) -> "CocoNumbers":
+    def of(cls, image_ids: Sequence[str], classes: Sequence[str]) -> "CocoNumbers":
         """Images have the number they are named by, as 139 for val2017/000000000139.jpg, when all are named so.
 
         Else they count from 1 in sorted order. Classes count from 1 in label order.
         """
-        stems = [PurePosixPath(image_id).stem for image_id in table.image_ids]
-        named = {int(stem) for stem in stems if stem.isascii() and stem.isdigit() and len(stem) < 16}
-        rank = {image_id: n for n, image_id in enumerate(sorted(table.image_ids), start=1)}
-        numbers = map(int, stems) if len(named) == len(stems) else (rank[image_id] for image_id in table.image_ids)
-        images: dict[str, Number] = dict(zip(table.image_ids, numbers, strict=True))
-        return cls(images, {name: n for n, name in enumerate(table.classes, start=1)})
+        stems = [PurePosixPath(image_id).stem for image_id in image_ids]
+        named = [int(stem) for stem in stems if stem.isascii() and stem.isdigit() and len(stem) < 16]
+        rank = {image_id: n for n, image_id in enumerate(sorted(image_ids), start=1)}
+        numbers = named if len(set(named)) == len(stems) else [rank[image_id] for image_id in image_ids]
+        images: dict[str, Number] = dict(zip(image_ids, numbers, strict=True))
+        return cls(images, {name: n for n, name in enumerate(classes, start=1)})
 
     @classmethod
     def read(cls, path: Path) -> "CocoNumbers":
@@ -95,7 +96,7 @@ def write_results(dets: Detections, path: Path, numbers: CocoNumbers) -> None:
 
 def write_truth(truth: GroundTruth, path: Path, numbers: CocoNumbers | None = None) -> None:
     """Write a ground truth with `numbers`, by default its own, whole or not at all. Raises as `write_results`."""
-    numbers = _agreed(truth, numbers or CocoNumbers.of(truth))
+    numbers = _agreed(truth, numbers or CocoNumbers.of(truth.image_ids, truth.classes))
     size = truth.xyxy[:, 2:].astype(np.float64) - truth.xyxy[:, :2]
     own = {"id": np.arange(1, len(truth) + 1), "iscrowd": truth.difficult.astype(int), "area": size.prod(axis=1)}
     content = {

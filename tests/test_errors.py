@@ -355,8 +355,50 @@ def arithmetic_tables():
     )
 
 
-TIDECV_SAYS = {}  # of arithmetic_tables(), tidecv 1.0.1 with pycocotools 2.0.11, as fractions
+# tidecv 1.0.1 (pycocotools 2.0.11, numpy 2.4.6) of arithmetic_tables(), over 100: TIDE().evaluate(...).ap, then
+# fix_main_errors() with fix_special_errors(), then fix_main_errors(qual=q) for q in AREA, then by class from the
+# get_ap() of fix_errors(...).objs; kinds in the order of FIXES
+TIDECV_AP = 0.259188295
+TIDECV_GAIN = (0.039521298, 0.027140791, 0.018537735, 0.025635321, 0.047998468, 0.038159001, 0.443782002, 0.124895047)
+TIDECV_COUNT = (27, 13, 25, 76, 59, 4)
+TIDECV_BY_SIZE = {
+    "small": (0.00007185, 0, 0.012126143, 0.004505728, 0.039230715, 0.011551211),
+    "medium": (0.033023112, 0.027140791, 0.005272541, 0.014185613, 0.005035262, 0.013625045),
+    "large": (0.003277343, 0, 0, 0.003227134, 0, 0.00883326),
+}
+TIDECV_BY_CLASS = {
+    "cat": (0.099934416, 0.019152439, 0.003096387, 0.022500585, 0.012673778, 0.034653632),
+    "dog": (0.000659218, 0.015388345, 0.010318157, 0.034625028, 0.03452193, 0.065448018),
+    "bird": (0.017970261, 0.046881589, 0.042198663, 0.019780351, 0.096799697, 0.014375355),
+}
 
 
 def test_agrees_with_the_tidecv_package():
     found = errors(*arithmetic_tables(), rule=TIDECV)
+    assert found.mean == pytest.approx(TIDECV_AP, abs=1e-8)
+    assert list(found.total.values()) == pytest.approx(TIDECV_GAIN, abs=1e-8)
+    assert tuple(found.count[0, :6].sum(1)) == TIDECV_COUNT
+    for parts, theirs in ((found.per_size, TIDECV_BY_SIZE), (found.per_class, TIDECV_BY_CLASS)):
+        for name, gain in theirs.items():
+            assert list(parts[name].values())[:6] == pytest.approx(gain, abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"iou_background": 0.5}, "want 0 < iou_background < iou_min <= 1, there are 0.5 and 0.5"),
+        ({"iou_background": 0}, "there are 0 and 0.5"),
+        ({"iou_min": float("nan")}, "there are 0.1 and nan"),
+        ({"rule": Rule(recall_points=1)}, "recall_points is 1, want at least 2"),
+        ({"rule": Rule(detections_max=0)}, "detections_max is 0, want at least 1"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, told):
+    with pytest.raises(InputError, match=told):
+        errors(detections(FIRST), TRUTH, **options)
+
+
+@pytest.mark.parametrize("truth", [truths(), truths((0, CAT, 0, 0, 1, 1), difficult=(0,))])
+def test_a_truth_that_nothing_counts_in_is_refused(truth):
+    with pytest.raises(InputError, match="no box that counts"):
+        errors(detections(FIRST), truth)
