@@ -58,8 +58,11 @@ def known_from(
         source = open_source(data, images)
         image_ids, photos = load_photos(data, split, images=images)
         classes = source.classes()
-        own = isinstance(source, CocoJson)
-        numbers = CocoNumbers.read(source.files[split]) if own else CocoNumbers.of(image_ids, classes)  # type: ignore
+        numbers = (
+            CocoNumbers.read(source.files[split])
+            if isinstance(source, CocoJson)
+            else CocoNumbers.of(image_ids, classes)
+        )
         answers = load_split(data, split, images=images).truth if annotated else None
         return Known(image_ids, classes, numbers, answers, photos)
     if truth is None:
