@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from evaluate.interop import Found, as_table, faults, refuse
+from evaluate.interop import Found, as_table, bare_names, faults, refuse
 from evaluate.tables import Array, Boxes, Detections, GroundTruth, InputError, written_whole
 
+Size = tuple[int, int]  # height, width
 Number = int | str  # COCO's are integers; some tools write the photo's name
 
 
@@ -35,7 +36,8 @@ class CocoNumbers:
     def of(cls, image_ids: Sequence[str], classes: Sequence[str]) -> "CocoNumbers":
         """Images have the number they are named by, as 139 for val2017/000000000139.jpg, when all are named so.
 
-        Else they count from 1 in sorted order. Classes count from 1 in label order.
+        Else they count from 1 in sorted order. Classes count from 1 in label order, as COCO's do: results that count
+        them from 0, as YOLOv5's, need a ground truth that does so too.
         """
         stems = [PurePosixPath(image_id).stem for image_id in image_ids]
         named = [int(stem) for stem in stems if stem.isascii() and stem.isdigit() and len(stem) < 16]
@@ -56,6 +58,7 @@ class CocoNumbers:
 def read_results(path: Path, numbers: CocoNumbers) -> Detections:
     """The detections that a results file holds, in its order, over the images and classes of `numbers`.
 
+    YOLOv5 writes a photo's name without suffix where that is no number: such an image_id is understood too.
     Raises InteropError with every bad result, counted from 1: an image or category that `numbers` lacks, a bbox that
     is not four numbers, NaN, a negative width or height, a score outside [0, 1].
     """
@@ -94,14 +97,21 @@ def write_results(dets: Detections, path: Path, numbers: CocoNumbers) -> None:
     _write(rows, path)
 
 
-def write_truth(truth: GroundTruth, path: Path, numbers: CocoNumbers | None = None) -> None:
-    """Write a ground truth with `numbers`, by default its own, whole or not at all. Raises as `write_results`."""
+def write_truth(
+    truth: GroundTruth, path: Path, numbers: CocoNumbers | None = None, *, sizes: Sequence[Size] | None = None
+) -> None:
+    """Write a ground truth with `numbers`, by default its own, whole or not at all. Raises as `write_results`.
+
+    sizes: (height, width) in step with truth.image_ids; pycocotools does without, some other tools do not.
+    """
     numbers = _agreed(truth, numbers or CocoNumbers.of(truth.image_ids, truth.classes))
     size = truth.xyxy[:, 2:].astype(np.float64) - truth.xyxy[:, :2]
     own = {"id": np.arange(1, len(truth) + 1), "iscrowd": truth.difficult.astype(int), "area": size.prod(axis=1)}
+    pairs = zip(truth.image_ids, sizes or [], strict=sizes is not None)
+    declared = {image_id: {"height": height, "width": width} for image_id, (height, width) in pairs}
     content = {
         "info": {},
-        "images": [{"id": number, "file_name": name} for name, number in numbers.images.items()],
+        "images": [{"id": n, "file_name": name, **declared.get(name, {})} for name, n in numbers.images.items()],
         "annotations": _rows(truth, numbers, **own),
         "categories": [{"id": number, "name": name} for name, number in numbers.classes.items()],
     }
@@ -113,6 +123,7 @@ def _found(path: Path, rows: list[Any], numbers: CocoNumbers, what: str, *, scor
     image_at, label_at = (
         {str(n): row for row, n in enumerate(names.values())} for names in (numbers.images, numbers.classes)
     )
+    image_at = bare_names(list(numbers.images)) | image_at
     want = {"image_id", "category_id", "bbox", *(["score"] if scored else [])}
     problems, at = [], list[int]()
     image, label, score, boxes = list[int](), list[int](), list[float](), list[list[float]]()

@@ -112,7 +112,8 @@ def write(table: Table, path: Path, known: Known | None = None, *, format: Forma
         case "coco", Detections():
             write_results(table, path, numbers)
         case "coco", GroundTruth():
-            write_truth(table, path, numbers)
+            sizes = known.sizes(table.image_ids) if known and known.photos else None
+            write_truth(table, path, numbers, sizes=sizes)
         case "csv", _:
             write_csv(table, path)
         case "submission", Detections():

@@ -15,7 +15,7 @@ from evaluate.coco import coco_map
 from evaluate.coco_json import CocoNumbers, read_results, read_truth, write_results, write_truth
 from evaluate.tables import InputError
 from tests.oracles import detections, random_tables, truths
-from tests.test_interop import as_truth, fast, problems, saved, tables
+from tests.test_interop import SIZES, as_truth, fast, problems, saved, tables
 from tests.test_tables import assert_same
 
 
@@ -35,11 +35,17 @@ def test_coco_files_hold_corner_and_size_from_zero_and_numbers_of_the_ground_tru
         ],
         "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}, {"id": 3, "name": "bird"}],
     }
+    numbers = CocoNumbers({"b": 1, "a": 2}, numbers_of(truth).classes)
+    write_truth(truth, tmp_path / "sized.json", numbers, sizes=SIZES)
+    assert json.loads((tmp_path / "sized.json").read_text())["images"] == [
+        {"id": 1, "file_name": "b", "height": 64, "width": 96},
+        {"id": 2, "file_name": "a", "height": 375, "width": 500},
+    ]
     write_results(detections((1, 0, 0.5, 10, 20, 40, 60)), tmp_path / "r.json", numbers_of(truth))
     assert json.loads((tmp_path / "r.json").read_text()) == [
         {"image_id": 2, "category_id": 1, "bbox": [10, 20, 30, 40], "score": 0.5}
     ]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["gt.json", "r.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["gt.json", "r.json", "sized.json"]
 
 
 @fast
@@ -95,6 +101,12 @@ def test_coco_results_take_image_and_class_from_the_ground_truth_in_the_order_of
     assert dets.xyxy.tolist() == [[1, 2, 4, 6], [0.5, 0, 0.5, 0]]  # 1 + 3 = 4, 2 + 4 = 6
     write_results(dets, tmp_path / "again.json", numbers)
     assert [row["image_id"] for row in json.loads((tmp_path / "again.json").read_text())] == ["y", 9]
+
+
+def test_coco_results_may_call_an_image_by_its_name_without_suffix(tmp_path):
+    numbers = CocoNumbers({"2.jpg": 1, "b/x.jpg": 2}, {"cat": 1})  # a number goes before a name
+    rows = [{"image_id": i, "category_id": 1, "bbox": [0, 0, 5, 5], "score": 0.5} for i in ("b/x", 2, 1, "1")]
+    assert read_results(saved(tmp_path / "r.json", rows), numbers).image.tolist() == [1, 1, 0, 0]
 
 
 def test_every_bad_coco_result_is_named(tmp_path):

@@ -63,6 +63,9 @@ def test_a_truth_comes_back_and_can_stand_for_the_data(tmp_path, voc, dets, name
     assert_same(known.truth, load_split(voc, "val").truth)
     write(known.truth, tmp_path / name, known, split="val")
     assert_same(read(tmp_path / name, known), known.truth)
+    if name == "t.json":  # what write_tiny_voc draws
+        images = json.loads((tmp_path / name).read_text())["images"]
+        assert [(image["height"], image["width"]) for image in images] == [(64, 96)] * 3
     if name != "t.csv":
         alone = known_from(None, "val", truth=tmp_path / name)
         assert_same(alone.truth, known.truth)

@@ -139,6 +139,43 @@ def test_difficult_truth_is_neither_missed_nor_near_anything(rule):
     assert kind((0, DOG, 0.9, 0, 0, 10, 10), hard, rule) == "background"
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_difficult_truth_is_not_among_the_missed(rule):
+    hard = truths((0, CAT, 0, 0, 10, 10), (0, CAT, 50, 50, 60, 60), difficult=(0,))
+    found = errors(detections(), hard, rule=rule)
+    assert counts(found) == {"missed": 1} and found.total["missed"] == found.total["false_negative"] == 1
+
+
+@pytest.mark.parametrize(("box", "expected"), [((0, 0, 1, 1), "neutral"), ((0, 5, 10, 15), "background")])
+def test_by_cocos_rule_a_difficult_truth_excuses_what_is_more_than_half_inside(box, expected):
+    hard = truths((0, CAT, 0, 0, 10, 10), (0, CAT, 50, 50, 60, 60), difficult=(0,))
+    assert kind((0, CAT, 0.9, *box), hard, TIDECV) == expected
+    assert kind((0, CAT, 0.9, *box), hard) == "background"
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize(
+    ("det", "first", "second"),
+    [
+        ((0, CAT, 0.9, 5, 0, 15, 10), (0, CAT, 0, 0, 10, 10), (0, CAT, 10, 0, 20, 10)),  # IoU 1/3 with both
+        ((0, CAT, 0.9, 0, 1, 10, 11), (0, CAT, 0, 0, 10, 10), (0, CAT, 0, 2, 10, 12)),  # 9/11 with both
+        ((0, 2, 0.9, 0, 0, 10, 10), (0, CAT, 0, 0, 10, 10), (0, DOG, 0, 0, 10, 10)),  # the same box: by class name
+    ],
+)
+def test_of_truths_overlapped_equally_the_first_by_box_is_taken_and_not_by_row(det, first, second, order, rule):
+    truth = truths(first, second).take(np.array(order))
+    assert judge(detections(det), truth, rule=rule).target.tolist() == [order.index(0)]
+
+
+@pytest.mark.parametrize("labels", [(DOG, 2), (2, DOG)])
+def test_of_one_box_under_two_classes_with_one_score_the_first_by_name_ranks_first(labels):
+    dets = detections(*((0, label, 0.9, 0, 0, 10, 10) for label in labels))
+    v = judge(dets, TRUTH)
+    assert v.label.tolist() == [2, DOG] and v.repairs.tolist() == [True, False]  # bird, dog
+    assert judge(dets, TRUTH, rule=Rule(detections_max=1)).label.tolist() == [2]
+
+
 def test_a_taken_truth_sends_a_detection_on_only_by_cocos_rule():
     # the second box overlaps both: 0.9 with the taken one, 8/11 with the free one
     truth = truths((0, CAT, 0, 0, 10, 10), (0, CAT, 0, 1, 10, 11))
