@@ -1,11 +1,15 @@
 """What several commands share: options that mean the same everywhere, and the progress bar."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from harness.data.dataset import Dataset
 
 AsJson = Annotated[bool, Parameter(name="--json", help="Print one JSON object instead of text.")]
 Data = Annotated[
@@ -17,6 +21,13 @@ Images = Annotated[Path | None, Parameter(help="Folder of DATA's photos, where i
 Split = Annotated[str, Parameter(help="Name of a split of DATA, such as val.")]
 CandidatesMax = Annotated[int, Parameter(help="Boxes an image that enter NMS, best first.")]
 KeepMax = Annotated[int, Parameter(help="Boxes an image that leave NMS, best first.")]
+
+
+def say_skipped(dataset: "Dataset") -> None:
+    """Name the boxes without area that a split was loaded without, on stderr."""
+    if dataset.skipped:
+        first = dataset.skipped[0]
+        print(f"{dataset.split}: {len(dataset.skipped)} degenerate boxes left out, such as {first}", file=sys.stderr)
 
 
 def bar(items: Iterable[Any] | None, **options: Any) -> Any:

@@ -29,7 +29,7 @@ def score(
     {name: AP or None}, images, truths (that count), detections, conf, iou; with metric "coco" also its twelve numbers.
     Raises InputError for a file that is neither, or over other images.
     """
-    dets = _detections(path, truth, conf, iou, candidates_max, keep_max)
+    dets = read(path, truth, conf, iou, candidates_max, keep_max)
     if metric == "coco":
         from evaluate.coco import coco_map
 
@@ -59,7 +59,7 @@ def compare(
 
     -> metric, images, mean and per_class {name: or None}: before, after, difference, low, high, certain.
     """
-    tables = [_detections(path, truth, conf, iou, candidates_max, keep_max) for path in (before, after)]
+    tables = [read(path, truth, conf, iou, candidates_max, keep_max) for path in (before, after)]
     eleven_point = metric == "voc-11pt"
     old, new = (voc_map.voc_map(dets, truth, eleven_point=eleven_point) for dets in tables)
     mean, classes = bootstrap.compare(tables[0], tables[1], truth, eleven_point=eleven_point)
@@ -90,9 +90,10 @@ def comparison_text(result: dict[str, Any]) -> str:
     return "\n".join([*lines, f"{result['metric']}, {result['images']:,} images"])
 
 
-def _detections(
+def read(
     path: Path, truth: GroundTruth, conf: float | None, iou: float | None, candidates_max: int, keep_max: int
 ) -> Detections:
+    """A .npz table or a submission .csv, after NMS at `iou` and `conf` where both are given."""
     if path.suffix == ".csv":
         dets = formats.read(path, truth.classes, image_ids=truth.image_ids)
     else:

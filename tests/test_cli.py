@@ -68,6 +68,19 @@ def test_comparing_takes_tables_and_submissions(flow, capsys):
     assert "could be chance" in capsys.readouterr().out
 
 
+def test_errors_split_the_score(flow, capsys):
+    data, run = str(flow / "data"), flow / "runs" / "tiny"
+    where = ["--data", data, "--split", "test", "--json"]
+    assert main(["score", str(run / "final.npz"), *where, "--ledger", str(flow / "l.sqlite")]) == 0
+    score = json.loads(capsys.readouterr().out)
+    assert main(["errors", str(run / "final.npz"), *where]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["map"] == pytest.approx(score["map"], abs=1e-12)
+    assert set(found["fixes"]) >= {"localisation", "class", "both", "duplicate", "background", "missed"}
+    assert main(["errors", str(run / "final.npz"), *where[:-1]]) == 0
+    assert "background" in capsys.readouterr().out
+
+
 def test_a_cell_of_the_sweep_is_the_score_at_that_cell(flow, capsys):
     data, run = str(flow / "data"), flow / "runs" / "tiny"
     words = ["sweep", str(run / "val.npz"), "--data", data, "--conf", "0.01", "--iou", "0.5", "--json"]
