@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluate.interop import Found, as_table, bare_names, faults, refuse
+from evaluate.interop import PHOTO_SUFFIX, Found, as_table, faults, refuse
 from evaluate.tables import Array, Boxes, Detections, GroundTruth, InputError, written_whole
 
 Size = tuple[int, int]  # height, width
@@ -123,7 +123,9 @@ def _found(path: Path, rows: list[Any], numbers: CocoNumbers, what: str, *, scor
     image_at, label_at = (
         {str(n): row for row, n in enumerate(names.values())} for names in (numbers.images, numbers.classes)
     )
-    image_at = bare_names(list(numbers.images)) | image_at
+    bare = [PHOTO_SUFFIX.sub("", image_id) for image_id in numbers.images]
+    shared = {name for name, _ in _repeated(bare)}
+    image_at = {name: row for row, name in enumerate(bare) if name not in shared} | image_at
     want = {"image_id", "category_id", "bbox", *(["score"] if scored else [])}
     problems, at = [], list[int]()
     image, label, score, boxes = list[int](), list[int](), list[float](), list[list[float]]()

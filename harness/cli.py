@@ -17,7 +17,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from evaluate.tables import Detections, InputError
 from harness.cli_data import data_app
-from harness.cli_evaluate import LEDGER, apply, compare, errors, score, sweep
+from harness.cli_evaluate import LEDGER, apply, compare, convert, errors, score, sweep
 from harness.cli_options import AsJson, Data, Images, Split, bar, say_skipped
 from harness.cli_weights import weights_app
 from harness.errors import JobError
@@ -36,7 +36,7 @@ app = App(
 )
 app.command(data_app)
 app.command(weights_app)
-for verb in (score, compare, errors, sweep, apply):
+for verb in (score, compare, errors, sweep, apply, convert):
     app.command(verb)
 
 

@@ -1,7 +1,8 @@
-"""The commands between a table and a number: score, compare, errors, sweep, apply. None needs torch."""
+"""The commands between a table and a number: score, compare, errors, sweep, apply, convert. No torch."""
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -162,6 +163,34 @@ def apply(
     kept = run(Detections.load(candidates), conf, iou, candidates_max=candidates_max, keep_max=keep_max)
     kept.save(out)
     print(f"{out}: {len(kept):,} detections on {len(kept.image_ids):,} images at conf {conf:g} iou {iou:g}")
+
+
+def convert(
+    source: Annotated[Path, Parameter(help="Table, submission, COCO .json, folder of text files, or the word truth.")],
+    target: Annotated[Path, Parameter(help="File or new folder to write; the suffix says the format.")],
+    /,
+    *,
+    data: Data = None,
+    split: Split = "val",
+    images: Images = None,
+    truth: Annotated[Path | None, Parameter(help="In place of DATA: COCO JSON, list file or .npz table.")] = None,
+    to: Annotated[
+        Literal["npz", "coco", "csv", "submission", "devkit", "yolo"] | None,
+        Parameter(name="--format", help="Of TARGET; folders (devkit, yolo) and submissions need it."),
+    ] = None,
+) -> None:
+    """Detections, or the truth of DATA, from and to the files of other tools: COCO, VOC devkit, YOLO, pandas."""
+    from evaluate.interop import InteropError
+    from harness.convert import known_from, read, write
+
+    try:
+        known = known_from(data, split, images=images, truth=truth, annotated=str(source) == "truth")
+        table = known.truth if known and known.truth and str(source) == "truth" else read(source, known)
+        write(table, target, known, format=to, split=split)
+    except InteropError as error:
+        print("\n".join(error.problems), file=sys.stderr)
+        raise InputError(f"{source}: bad rows, {len(error.problems)} listed above; nothing was written") from None
+    print(f"{target}: {len(table):,} boxes on {len(table.image_ids):,} images")
 
 
 def _truth(data: Path | None, split: str, images: Path | None, truth: Path | None) -> GroundTruth:

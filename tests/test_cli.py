@@ -81,6 +81,28 @@ def test_errors_split_the_score(flow, capsys):
     assert "background" in capsys.readouterr().out
 
 
+def test_converting_there_and_back_keeps_the_score(flow, capsys):
+    data, run = str(flow / "data"), flow / "runs" / "tiny"
+    where = ["--data", data, "--split", "test"]
+    scores = []
+    assert main(["convert", str(run / "final.npz"), str(flow / "coco.json"), *where]) == 0
+    assert main(["convert", str(flow / "coco.json"), str(flow / "devkit"), "--format", "devkit", *where]) == 0
+    assert main(["convert", str(flow / "devkit"), str(flow / "back.npz"), *where]) == 0
+    for table in (run / "final.npz", flow / "back.npz"):
+        capsys.readouterr()
+        assert main(["score", str(table), *where, "--json", "--ledger", str(flow / "l.sqlite")]) == 0
+        scores.append(json.loads(capsys.readouterr().out)["map"])
+    assert scores[0] == scores[1]
+
+
+def test_a_file_that_does_not_fit_lists_every_offender(flow, capsys):
+    (flow / "bad.json").write_text('[{"image_id": 99, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 2}]')
+    words = ["convert", str(flow / "bad.json"), str(flow / "bad.npz"), "--data", str(flow / "data"), "--split", "test"]
+    assert main(words) == 2 and not (flow / "bad.npz").exists()
+    told = capsys.readouterr().err
+    assert "unknown image" in told and "score from 0 to 1" in told and "1 listed above; nothing was written" in told
+
+
 def test_a_cell_of_the_sweep_is_the_score_at_that_cell(flow, capsys):
     data, run = str(flow / "data"), flow / "runs" / "tiny"
     words = ["sweep", str(run / "val.npz"), "--data", data, "--conf", "0.01", "--iou", "0.5", "--json"]

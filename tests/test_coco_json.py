@@ -107,6 +107,8 @@ def test_coco_results_may_call_an_image_by_its_name_without_suffix(tmp_path):
     numbers = CocoNumbers({"2.jpg": 1, "b/x.jpg": 2}, {"cat": 1})  # a number goes before a name
     rows = [{"image_id": i, "category_id": 1, "bbox": [0, 0, 5, 5], "score": 0.5} for i in ("b/x", 2, 1, "1")]
     assert read_results(saved(tmp_path / "r.json", rows), numbers).image.tolist() == [1, 1, 0, 0]
+    twins = CocoNumbers({"b/x.jpg": 1, "b/x.png": 2}, {"cat": 1})
+    assert len(problems(read_results, tmp_path / "r.json", twins)) == 1  # b/x could be either
 
 
 def test_every_bad_coco_result_is_named(tmp_path):

@@ -55,6 +55,10 @@ def test_detections_come_back_from_every_format(tmp_path, voc, dets, name, forma
             "comp4_det_val_disc.txt",
             "comp4_det_val_square.txt",
         }
+    if format == "yolo":  # photos are 96 wide and 64 high
+        x1, y1, x2, y2 = dets.xyxy[0].tolist()
+        shares = [float(word) for word in (tmp_path / name / "val0.txt").read_text().split()[1:5]]
+        assert shares == [(x1 + x2) / 2 / 96, (y1 + y2) / 2 / 64, (x2 - x1) / 96, (y2 - y1) / 64]
 
 
 @pytest.mark.parametrize("name", ["t.npz", "t.json", "t.csv"])
@@ -79,6 +83,8 @@ def test_coco_numbers_are_those_of_the_data_where_it_has_some(tmp_path, voc, det
     write_truth(truth, tmp_path / "instances_val.json", numbers)
     known = known_from(tmp_path, "val", images=voc / "JPEGImages")
     assert known.numbers == numbers == known_from(None, "", truth=tmp_path / "instances_val.json").numbers
+    read_as_data = load_split(tmp_path, "val", images=voc / "JPEGImages").truth
+    assert_same(read(tmp_path / "instances_val.json"), read_as_data)
     write(dets, tmp_path / "d.json", known, split="val")
     rows = json.loads((tmp_path / "d.json").read_text())
     assert {row["image_id"] for row in rows} == {70, 5} and {row["category_id"] for row in rows} == {18, 90}

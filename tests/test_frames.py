@@ -50,6 +50,13 @@ def test_columns_of_a_csv_come_in_any_order_and_other_columns_are_passed_over(tm
     assert truth.xyxy.tolist() == [[1, 2, 3, 4]]
 
 
+def test_difficult_may_be_said_in_words_or_numbers(tmp_path):
+    said = ["True", "FALSE", "true", "1", "0"]
+    rows = "".join(f"a,cat,{word},0,0,1,1\n" for word in said)
+    path = saved(tmp_path / "t.csv", "image_id,class,difficult,xmin,ymin,xmax,ymax\n" + rows)
+    assert read_csv(path).difficult.tolist() == [True, False, True, True, False]
+
+
 def test_every_bad_row_of_a_csv_is_named_by_its_line(tmp_path):
     header = "image_id,class,score,xmin,ymin,xmax,ymax\n"
     path = saved(

@@ -14,9 +14,10 @@ from tests.oracles import detections
 
 SIZES = [(375, 500), (64, 96)]  # height, width of a and b
 
-NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\r\n\0"), min_size=1, max_size=8).filter(
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\r\n\0"), min_size=1, max_size=8).filter(
     lambda name: name == name.strip() and "." not in name
 )
+NAMES = st.sampled_from(["my photo", "ü  1 2 3 4 5", "0", "NA"]) | TEXTS
 EDGES = st.floats(-(2**13), 2**13, width=32).map(lambda edge: edge if abs(edge) >= 2**-9 else 0.0)
 SCORES = st.sampled_from([0.0, 0.5, 1.0]) | st.floats(0, 1, width=32)  # ties, and any
 
@@ -55,6 +56,13 @@ def problems(call, *args, **kwargs):
 
 def fresh(tmp_path):
     return tmp_path / f"new{len(list(tmp_path.iterdir()))}"
+
+
+def test_an_error_shows_ten_problems_and_holds_all():
+    many = [f"row {number}" for number in range(13)]
+    error = InteropError(many)
+    assert error.problems == many and str(error) == "; ".join([*many[:10], "and 3 more"])
+    assert str(InteropError(many[:10])) == "; ".join(many[:10])
 
 
 def test_a_folder_is_written_whole_or_not_at_all(tmp_path):
