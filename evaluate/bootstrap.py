@@ -13,9 +13,14 @@ from evaluate.voc_map import Score, score
 class Difference:
     """Of two scores over the same images, the second less the first."""
 
-    value: float
-    low: float  # of the interval around it
+    before: float
+    after: float
+    low: float  # of the interval around `value`
     high: float
+
+    @property
+    def value(self) -> float:
+        return self.after - self.before
 
     @property
     def certain(self) -> bool:
@@ -63,13 +68,13 @@ def compare(
     scores, aps = zip(
         *(_replicates(dets, truth, iou_min, eleven_point, replicates, seed) for dets in (before, after)), strict=True
     )
-    mean = Difference(scores[1].mean - scores[0].mean, *_middle(_mean(aps[1]) - _mean(aps[0]), level))
+    mean = Difference(scores[0].mean, scores[1].mean, *_middle(_mean(aps[1]) - _mean(aps[0]), level))
     classes: dict[str, Difference | None] = {}
     for c, name in enumerate(truth.classes):
         moved = aps[1][c] - aps[0][c]
         moved = moved[~np.isnan(moved)]
-        change = scores[1].ap[c] - scores[0].ap[c]
-        classes[name] = Difference(float(change), *_middle(moved, level)) if len(moved) else None
+        ends = float(scores[0].ap[c]), float(scores[1].ap[c])
+        classes[name] = Difference(*ends, *_middle(moved, level)) if len(moved) else None
     return mean, classes
 
 

@@ -231,15 +231,10 @@ def _size(boxes: Boxes) -> Array:
 
 
 def _average_precision(hits: Array, positives: int, points: int | None) -> float:
-    """`voc_map.average_precision` over any number of recall points; nothing to find is 1 if nothing is there, or 0."""
+    """`voc_map.average_precision`; nothing to find is 1 if nothing is there, or 0."""
     if not positives:
         return float(not len(hits))
-    if points is None:
-        return average_precision(hits, positives)
-    ranks = np.flatnonzero(hits) + 1
-    best_from_here = np.maximum.accumulate((np.arange(1, len(ranks) + 1) / ranks)[::-1])[::-1]
-    wanted = np.maximum(-(-np.arange(points) * positives // (points - 1)), 1)  # hits that reach each recall
-    return float(best_from_here[wanted[wanted <= len(ranks)] - 1].sum() / points)
+    return average_precision(hits, positives, recall_points=points)
 
 
 def _named(gain: Array) -> dict[str, float]:

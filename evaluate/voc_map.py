@@ -57,7 +57,7 @@ def score(matches: Matches, *, iou_min: float = 0.5, eleven_point: bool = False)
     """`voc_map` of tables that are matched already."""
     ap = np.full(len(matches.classes), np.nan)
     for c, (_, hits) in _rankings(matches, iou_min).items():
-        ap[c] = average_precision(hits, matches.positives[c], eleven_point=eleven_point)
+        ap[c] = average_precision(hits, matches.positives[c], recall_points=11 if eleven_point else None)
     detections = np.bincount(matches.label, minlength=len(matches.classes))
     return Score(matches.classes, ap, matches.positives, detections)
 
@@ -73,8 +73,10 @@ def precision_recall(dets: Detections, truth: GroundTruth, *, iou_min: float = 0
     return curves
 
 
-def average_precision(hits: Array, positives: int, *, eleven_point: bool = False) -> float:
+def average_precision(hits: Array, positives: int, *, recall_points: int | None = None) -> float:
     """AP in [0, 1] of a ranking: `hits` is (n,) bool, best first, out of `positives` truths.
+
+    The area under the envelope, or the mean over so many recalls from 0 to 1.
 
     Precision at recall r is the best precision at any recall >= r. Recall is compared in whole counts, so 3 hits of
     10 do reach recall 0.3, which they miss in floats (3 * 0.1 > 0.3).
@@ -82,10 +84,10 @@ def average_precision(hits: Array, positives: int, *, eleven_point: bool = False
     ranks = np.flatnonzero(hits) + 1
     precision = np.arange(1, len(ranks) + 1) / ranks  # at the first, second ... hit
     best_from_here = np.maximum.accumulate(precision[::-1])[::-1]
-    if not eleven_point:
+    if recall_points is None:
         return float(best_from_here.sum() / positives)
-    wanted = np.maximum(-(-np.arange(11) * positives // 10), 1)  # hits that reach recall 0, 0.1 ... 1
-    return float(best_from_here[wanted[wanted <= len(ranks)] - 1].sum() / 11)
+    wanted = np.maximum(-(-np.arange(recall_points) * positives // (recall_points - 1)), 1)  # hits for each recall
+    return float(best_from_here[wanted[wanted <= len(ranks)] - 1].sum() / recall_points)
 
 
 def _rankings(matches: Matches, iou_min: float) -> dict[int, tuple[Array, Array]]:

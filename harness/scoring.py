@@ -2,6 +2,7 @@
 
 import hashlib
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -60,19 +61,13 @@ def compare(
     -> metric, images, mean and per_class {name: or None}: before, after, difference, low, high, certain.
     """
     tables = [read(path, truth, conf, iou, candidates_max, keep_max) for path in (before, after)]
-    eleven_point = metric == "voc-11pt"
-    old, new = (voc_map.voc_map(dets, truth, eleven_point=eleven_point) for dets in tables)
-    mean, classes = bootstrap.compare(tables[0], tables[1], truth, eleven_point=eleven_point)
+    mean, classes = bootstrap.compare(tables[0], tables[1], truth, eleven_point=metric == "voc-11pt")
+    per_class = {name: _row(moved) if moved else None for name, moved in classes.items()}
+    return {"metric": metric, "images": len(truth.image_ids), "mean": _row(mean), "per_class": per_class}
 
-    def row(was: float | None, now: float | None, moved: bootstrap.Difference | None) -> dict[str, Any] | None:
-        if moved is None:
-            return None
-        told = {"difference": moved.value, "low": moved.low, "high": moved.high, "certain": moved.certain}
-        return {"before": was, "after": now} | told
 
-    per_class = {name: row(old.per_class[name], new.per_class[name], moved) for name, moved in classes.items()}
-    images = len(truth.image_ids)
-    return {"metric": metric, "images": images, "mean": row(old.mean, new.mean, mean), "per_class": per_class}
+def _row(moved: bootstrap.Difference) -> dict[str, Any]:
+    return {"difference": moved.value, "certain": moved.certain} | asdict(moved)
 
 
 def comparison_text(result: dict[str, Any]) -> str:

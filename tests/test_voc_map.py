@@ -37,7 +37,7 @@ def test_eleven_points_are_means_over_recalls():
 
 
 def test_three_of_ten_reach_recall_three_tenths():
-    assert average_precision(np.ones(3, bool), 10, eleven_point=True) == pytest.approx(4 / 11)  # 0, .1, .2, .3
+    assert average_precision(np.ones(3, bool), 10, recall_points=11) == pytest.approx(4 / 11)  # 0, .1, .2, .3
 
 
 @pytest.mark.parametrize(("x2", "ap"), [(5.0, 0.5), (np.nextafter(np.float32(5), np.float32(0)), 0.0)])
