@@ -54,7 +54,7 @@ def match(dets: Detections, truth: GroundTruth) -> Matches:
     Source: VOCdevkit, VOCevaldet.m. Raises InputError when the tables' images or classes differ (`tables.align`).
     """
     dets = align(dets, truth)
-    overlap, target = _best_truth(dets, truth)
+    overlap, target = best_truth(dets, truth)
     row = ranking(dets)
     overlap, target = overlap[row], target[row]
     difficult = target >= 0
@@ -84,7 +84,7 @@ def ranking(dets: Detections) -> Array:
     return order
 
 
-def _best_truth(dets: Detections, truth: GroundTruth) -> tuple[Array, Array]:
+def best_truth(dets: Detections, truth: GroundTruth) -> tuple[Array, Array]:
     """Each detection's best IoU with a truth of its image and class, and that truth's row. -> (N,) float64, (N,) int.
 
     Round k compares every detection with the k-th truth of its image and class, if there are as many: memory stays

@@ -11,19 +11,17 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
 from evaluate.tables import Detections, InputError
 from harness.cli_data import data_app
-from harness.cli_evaluate import LEDGER, apply, compare, convert, errors, score, sweep
+from harness.cli_evaluate import LEDGER, compare, convert, errors, score
 from harness.cli_options import AsJson, Data, Images, Split, bar, say_skipped
+from harness.cli_sweep import apply, sweep
 from harness.cli_weights import weights_app
 from harness.errors import JobError
-
-if TYPE_CHECKING:
-    pass
 
 ROOT = Path(__file__).parents[1]
 

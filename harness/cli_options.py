@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from evaluate.tables import GroundTruth, InputError
+
 if TYPE_CHECKING:
     from harness.data.dataset import Dataset
 
@@ -35,6 +37,22 @@ def bar(items: Iterable[Any] | None, **options: Any) -> Any:
     from tqdm import tqdm
 
     return tqdm(items, mininterval=0.5, **options)
+
+
+def load_answers(data: Path | None, split: str, images: Path | None, truth: Path | None) -> GroundTruth:
+    """The truth that --data and --split, or --truth, name."""
+    if (data is None) == (truth is None):
+        raise InputError("want either --data DATA --split SPLIT or --truth LIST.txt|X.npz")
+    if truth is not None and truth.suffix == ".npz":
+        return GroundTruth.load(truth)
+    from harness.data.dataset import load_split, load_truth
+
+    if truth is not None:
+        return load_truth(truth)
+    assert data is not None
+    dataset = load_split(data, split, images=images)
+    say_skipped(dataset)
+    return dataset.truth
 
 
 @contextmanager
