@@ -22,7 +22,6 @@ class Recipe:
     grid_stride: Literal[32, 64] = 32  # of YOLOv1's grid, pixels: at 448, 32 gives 14 x 14 cells and 64 gives 7 x 7
 
     image_size: int = 640  # side of the square training input, pixels
-    multi_scale: float = 0.0  # each batch at a random size within this fraction of image_size
     predict_size: int = 0  # long side in prediction; 0 = image_size
     epochs: int = 100
     batch: int = 16  # images per optimiser step

@@ -30,16 +30,13 @@ def train_batches(
     *,
     augment: Augment,
     size: int,
-    multi_scale: float = 0.0,
-    stride: int = 32,
     batch: int,
     seed: int,
     epoch: int,
     threads: int,
 ) -> Iterator[tuple[Tensor, list[Target]]]:
-    """One epoch: each photo once, in random order. -> images (B, 3, S, S) uint8; a target an image.
+    """One epoch: each photo once, in random order. -> images (B, 3, size, size) uint8; a target an image.
 
-    S is `size`, or drawn for each batch within a fraction `multi_scale` of it, a multiple of `stride`.
     `photos[i]` shows `truth.image_ids[i]`. A sample depends on seed, epoch and its photo alone, not on the number of
     threads. Boxes marked difficult are left out, as VOC's lists do. The last batch holds what is left.
     """
@@ -58,11 +55,8 @@ def train_batches(
         labels, xyxy = render(draw(rng, index, len(photos), augment, len(out)), sample, out)
         return torch.from_numpy(labels), torch.from_numpy(xyxy)
 
-    rng = np.random.default_rng([0, seed, epoch])
-    batches = _split(rng.permutation(len(photos)), batch)
-    factors = rng.uniform(1 - multi_scale, 1 + multi_scale, len(batches))
-    sides = [max(1, round(size * factor / stride)) * stride if multi_scale else size for factor in factors]
-    for _, images, targets in _filled(batches, [(side, side) for side in sides], fill, threads):
+    batches = _split(np.random.default_rng([0, seed, epoch]).permutation(len(photos)), batch)
+    for _, images, targets in _filled(batches, [(size, size)] * len(batches), fill, threads):
         yield images, targets
 
 

@@ -82,8 +82,6 @@ def train(recipe: Recipe, train_set: Dataset, val_set: Dataset, out: Path, *, de
                 train_set.truth,
                 augment=augment_at(recipe, epoch),
                 size=recipe.image_size,
-                multi_scale=recipe.multi_scale,
-                stride=model.stride_max,
                 batch=recipe.batch,
                 seed=recipe.seed,
                 epoch=epoch,

@@ -221,18 +221,3 @@ def test_a_size_that_the_network_cannot_take_is_refused(paths):
 def test_no_photos_give_no_batches():
     assert list(predict_batches(Photos([]), size=64, stride=32, batch=1, threads=1)) == []
     assert epoch_of(Photos([]), truth_of([], images=0)) == []
-
-
-def test_multi_scale_draws_a_size_for_each_batch(paths):
-    photos = Photos(paths)
-    batches = [images for epoch in range(8) for images, _ in epoch_of(photos, batch=1, multi_scale=0.5, epoch=epoch)]
-    sides = {tuple(images.shape[2:]) for images in batches}
-    assert sides == {(32, 32), (64, 64), (96, 96)}  # 64 by 0.5 to 1.5, in steps of 32
-    again = epoch_of(photos, batch=1, multi_scale=0.5, epoch=3, threads=1)
-    assert all(torch.equal(a, b) for a, (b, _) in zip(batches[21:28], again))
-
-
-def test_boxes_follow_the_size_of_their_batch(paths):
-    plain, scaled = (epoch_of(Photos(paths), augment=NO_AUGMENT, batch=1, multi_scale=m) for m in (0.0, 0.5))
-    for (_, [(_, at_64)]), (images, [(_, xyxy)]) in zip(plain, scaled):
-        assert torch.allclose(xyxy / images.shape[2], at_64 / 64, atol=1 / 32)  # whole pixels of the smallest
