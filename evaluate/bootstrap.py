@@ -1,11 +1,13 @@
 """How far a score, or the difference of two, may move with other photos: the bootstrap over images."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from evaluate.matching import match
-from evaluate.tables import Array, Detections, GroundTruth, align
+from evaluate.loops import loop
+from evaluate.matching import Matches, image_by_id, match
+from evaluate.tables import Array, Detections, GroundTruth
 from evaluate.voc_map import Score, score
 
 
@@ -45,8 +47,26 @@ def interval(
 
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13. Raises what `voc_map` raises.
     """
-    _, ap = _replicates(dets, truth, iou_min, eleven_point, replicates, seed)
-    return _middle(_mean(ap), level)
+    return score_with_interval(
+        dets, truth, iou_min=iou_min, eleven_point=eleven_point, replicates=replicates, level=level, seed=seed
+    )[1]
+
+
+def score_with_interval(
+    dets: Detections,
+    truth: GroundTruth,
+    *,
+    iou_min: float = 0.5,
+    eleven_point: bool = False,
+    replicates: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[Score, tuple[float, float]]:
+    """`voc_map` and its `interval`, the tables matched once."""
+    matches = match(dets, truth)
+    whole = score(matches, iou_min=iou_min, eleven_point=eleven_point)
+    ap = _replicates(matches, truth, _draws(len(truth.image_ids), replicates, seed), iou_min, eleven_point)
+    return whole, _middle(_mean(ap), level)
 
 
 def compare(
@@ -65,9 +85,10 @@ def compare(
     Both are scored on the same drawn images in every replicate, so what makes images hard for both cancels, and the
     interval is narrower than those of the two scores suggest. Raises what `voc_map` raises.
     """
-    scores, aps = zip(
-        *(_replicates(dets, truth, iou_min, eleven_point, replicates, seed) for dets in (before, after)), strict=True
-    )
+    matches = [match(dets, truth) for dets in (before, after)]
+    scores = [score(found, iou_min=iou_min, eleven_point=eleven_point) for found in matches]
+    draws = _draws(len(truth.image_ids), replicates, seed)
+    aps = [_replicates(found, truth, draws, iou_min, eleven_point) for found in matches]
     mean = Difference(scores[0].mean, scores[1].mean, *_middle(_mean(aps[1]) - _mean(aps[0]), level))
     classes: dict[str, Difference | None] = {}
     for c, name in enumerate(truth.classes):
@@ -80,7 +101,8 @@ def compare(
 
 def _mean(ap: Array) -> Array:
     """(C, R) with NaN where a replicate has no truth of a class -> mAP (R',) of the replicates that have any truth."""
-    mean: Array = np.nanmean(ap[:, ~np.isnan(ap).all(0)], 0)
+    some = np.sort(ap[:, ~np.isnan(ap).all(0)], axis=0)  # sums round: they must not depend on the order of classes
+    mean: Array = np.nanmean(some, 0)
     return mean
 
 
@@ -89,57 +111,59 @@ def _middle(values: Array, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _replicates(
-    dets: Detections, truth: GroundTruth, iou_min: float, eleven_point: bool, replicates: int, seed: int
-) -> tuple[Score, Array]:
-    """The score, and the AP of every class in every replicate: (C, R) float64, NaN where it drew no truth of a class.
+def _draws(images: int, replicates: int, seed: int) -> Array:
+    """How often each image, in order of ids, is drawn in each of R replicates. -> (I, R) of the least integer type."""
+    drawn = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), replicates)
+    return np.ascontiguousarray(drawn.T, np.min_scalar_type(drawn.max(initial=0)))
+
+
+def _replicates(matches: Matches, truth: GroundTruth, draws: Array, iou_min: float, eleven_point: bool) -> Array:
+    """The AP of every class in every replicate: (C, R) float64, NaN where it drew no truth of a class.
 
     A replicate is not scored anew. A match never crosses images and the ranking of the images' detections is the same
     in every replicate, so drawing an image w times gives its detections and truths the weight w. Where scores are
     equal across images, their order in a replicate is that of the whole set.
     """
-    matches = match(dets, truth)
-    whole = score(matches, iou_min=iou_min, eleven_point=eleven_point)  # refuses what cannot be scored
-    image = align(dets, truth).image[matches.row]
-    images = len(truth.image_ids)
-    drawn = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), replicates)  # (R, I)
-    drawn = drawn.astype(np.float32)  # for the matrix product; counts stay exact up to 2^24
-    counts = ~matches.neutral(iou_min)
-    ap = np.full((len(truth.classes), replicates), np.nan)
-    for c in np.flatnonzero(matches.positives):
-        mine = counts & (matches.label == c)
-        of_class = truth.image[(truth.label == c) & ~truth.difficult]
-        positives = drawn @ np.bincount(of_class, minlength=images).astype(np.float32)  # (R,)
-        some = positives > 0
-        curve = _weighted_ap(drawn, image[mine], matches.hits(iou_min)[mine], positives, eleven_point)
-        ap[c, some] = curve[some]
-    return whole, ap
+    image = image_by_id(matches.table)[matches.row]
+    counts, hits = ~matches.neutral(iou_min), matches.hits(iou_min)
+    truth_image = image_by_id(truth)
+    ap = np.full((len(truth.classes), draws.shape[1]), np.nan)
+    start = 0
+    for c, stop in enumerate(matches.stops):
+        mine = np.flatnonzero(counts[start:stop]) + start
+        of_class = truth_image[(truth.label == c) & ~truth.difficult]
+        if len(of_class):
+            positives = draws[of_class].sum(0, dtype=np.int64)  # (R,)
+            ranks = np.flatnonzero(hits[mine])
+            found = loop(_weighted_ap, len(mine))(draws, image[mine], ranks, positives, eleven_point)
+            ap[c] = np.where(positives > 0, found, np.nan)
+        start = stop
+    return ap
 
 
-def _weighted_ap(drawn: Array, image: Array, hits: Array, positives: Array, eleven_point: bool) -> Array:
+def _weighted_ap(draws: Any, image: Any, ranks: Any, positives: Any, eleven_point: bool) -> Any:
     """`average_precision` of one ranking in every replicate. -> (R,).
 
-    drawn (R, I): weights of the images; image, hits (n,): of the ranking; positives (R,): weights of the truths.
+    image (n,) of the ranking; ranks (h,): which of them are hits, rising; positives (R,): truths drawn.
     """
-    ranks = np.flatnonzero(hits)
-    if not len(ranks):
-        return np.zeros(len(drawn))
-    h, images = len(ranks), drawn.shape[1]
-    upto = image[: ranks[-1] + 1]
-    since = np.searchsorted(ranks, np.arange(len(upto)))  # the hit that each detection comes before, or is
-    per_image = np.bincount(upto * np.int64(h) + since, minlength=images * h).reshape(images, h)
-    seen = np.cumsum(drawn @ per_image.astype(np.float32), axis=1, dtype=np.float64)  # (R, H) detections at each hit
-    weight = drawn[:, image[ranks]]  # (R, H)
-    found = np.cumsum(weight, axis=1, dtype=np.float64)
-    precision = found / np.maximum(seen, 1)
-    best_from_here = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    at_least_one = np.maximum(positives, 1)
-    if not eleven_point:
-        area: Array = (best_from_here * weight).sum(1) / at_least_one
-        return area
-    total = np.zeros(len(drawn))
-    for tenth in range(11):
-        reached = (10 * found >= tenth * positives[:, None]) & (found > 0)
-        first = reached.argmax(1)
-        total += np.where(reached.any(1), best_from_here[np.arange(len(drawn)), first], 0.0)
-    return total / 11
+    seen, found = np.zeros(len(positives), np.int64), np.zeros(len(positives), np.int64)
+    precision = np.empty((len(ranks), len(positives)))
+    start = 0
+    for h in range(len(ranks)):
+        for i in range(start, ranks[h] + 1):
+            seen += draws[image[i]]
+        start = ranks[h] + 1
+        found += draws[image[ranks[h]]]
+        precision[h] = found / np.maximum(seen, 1)
+    best, total = np.zeros(len(positives)), np.zeros(len(positives))
+    some = np.maximum(positives, 1)
+    for h in range(len(ranks) - 1, -1, -1):
+        best = np.maximum(best, precision[h])
+        gain = draws[image[ranks[h]]]
+        before = found - gain
+        if eleven_point:  # of the recalls 0, 0.1 ... 1 those that this hit reaches first
+            total += best * (10 * found // some - 10 * before // some + ((before == 0) & (found > 0)))
+        else:
+            total += best * gain
+        found = before
+    return total / 11 if eleven_point else total / some

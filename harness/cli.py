@@ -5,21 +5,24 @@ input. Imports stand inside the verbs, so that scoring and submitting start with
 """
 
 import importlib.util
-import json
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
 from evaluate.tables import Detections, InputError
 from harness.cli_data import data_app
-from harness.cli_evaluate import LEDGER, compare, convert, errors, score
-from harness.cli_options import AsJson, Data, Images, Split, bar, say_skipped
+from harness.cli_evaluate import compare, convert, errors, score
+from harness.cli_fuse import fuse
+from harness.cli_options import Images, Split, say_skipped
+from harness.cli_predict import export, predict
+from harness.cli_submit import check, leaderboard, poll, submit
 from harness.cli_sweep import apply, sweep
+from harness.cli_video import video
 from harness.cli_weights import weights_app
 from harness.errors import JobError
 
@@ -34,7 +37,9 @@ app = App(
 )
 app.command(data_app)
 app.command(weights_app)
-for verb in (score, compare, errors, sweep, apply, convert):
+for verb in (predict, export, video, score, compare, errors, sweep, apply, fuse, convert):
+    app.command(verb)
+for verb in (check, submit, poll, leaderboard):
     app.command(verb)
 
 
@@ -65,61 +70,6 @@ def train(
 
 
 @app.command
-def predict(
-    weights: Annotated[str, Parameter(help="Run folder, weight file, or a name of `harness weights list`.")],
-    /,
-    *,
-    out: Annotated[Path, Parameter(help="Table of candidates to write (.npz).")],
-    data: Data = None,
-    split: Split = "val",
-    images: Annotated[
-        list[Path] | None,
-        Parameter(help="Photos or folders to look at; with --data, the folder of its photos.", consume_multiple=True),
-    ] = None,
-    size: Annotated[int | None, Parameter(help="Long side in pixels; default: as trained.")] = None,
-    batch: int = 8,
-    device: Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
-    precision: Annotated[
-        Literal["float32", "bfloat16"], Parameter(help="Of the trunk; boxes and scores are float32 always.")
-    ] = "float32",
-    conf_min: Annotated[float, Parameter(help="Keep scores of at least this.")] = 0.001,
-    candidates_max: Annotated[int, Parameter(help="Keep this many boxes an image, best first.")] = 3000,
-) -> None:
-    """Run a detector over photos; writes its candidates before NMS."""
-    from harness import checkpoint
-    from harness.data.dataset import find_photos, load_photos, open_source
-    from harness.photos import Photos
-    from harness.predict import pick_device, pick_precision
-    from harness.predict import predict as run
-    from harness.weights_catalogue import resolve
-
-    if data is not None:
-        image_ids, paths = load_photos(data, split, images=images[0] if images else None)
-        classes = open_source(data, images[0] if images else None).classes()
-    elif images:
-        (image_ids, paths), classes = find_photos(images), None
-    else:
-        raise InputError("predict: want --data DATA --split SPLIT, or --images")
-    model, recipe = checkpoint.load_detector(resolve(weights))
-    on = pick_device(device)
-    with bar(None, desc="predict", total=len(paths), unit="photo") as shown:
-        found = run(
-            model.to(on),
-            Photos(paths, cache_bytes=0),
-            image_ids,
-            classes=classes,
-            size=size or recipe.size,
-            batch=batch,
-            conf_min=conf_min,
-            candidates_max=candidates_max,
-            precision=pick_precision(precision, on),
-            done=shown.update,
-        )
-    found.save(out)
-    print(f"{out}: {len(found):,} candidates on {len(image_ids):,} images")
-
-
-@app.command
 def csv(
     detections: Path,
     /,
@@ -133,54 +83,6 @@ def csv(
     table = Detections.load(detections)
     write(table, out, sample=sample)
     print(f"{out}: {len(table):,} boxes on {len(table.image_ids):,} images")
-
-
-@app.command(name="check")
-def check_csv(
-    submission: Path,
-    /,
-    *,
-    sample: Annotated[Path | None, Parameter(help="sample_submission.csv to agree with.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Read a submission the way the grader does; lists every bad row at once."""
-    from dataclasses import asdict
-
-    from submit.check import check as run
-    from submit.formats import SubmissionError
-
-    try:
-        summary = run(submission, sample=sample)
-    except SubmissionError as error:
-        print("\n".join(error.problems))
-        raise
-    if as_json:
-        print(json.dumps(asdict(summary)))
-    else:
-        print(
-            f"{submission}: fine; {summary.rows:,} images, {summary.boxes:,} boxes, {summary.boxes_mean:.1f} an image "
-            f"(at most {summary.boxes_max:,}), {summary.images_without_boxes:,} without, {summary.bytes:,} bytes"
-        )
-
-
-@app.command
-def leaderboard(
-    *,
-    html: Annotated[Path | None, Parameter(help="Also write the page.")] = None,
-    ledger: Annotated[Path, Parameter(help="Where scores are kept.")] = LEDGER,
-    as_json: AsJson = False,
-) -> None:
-    """Every scored run, best first."""
-    from dataclasses import asdict
-
-    from harness.report.leaderboard import board_text, write_board
-    from submit.ledger import Ledger
-
-    with Ledger(ledger) as book:
-        rows = book.rows()
-    if html is not None:
-        write_board(rows, html)
-    print(json.dumps([asdict(row) for row in rows]) if as_json else board_text(rows))
 
 
 @app.command

@@ -86,18 +86,19 @@ def errors(
     ] = "voc-area",
     conf: Annotated[float | None, Parameter(help="With --iou: apply this cell first.")] = None,
     iou: Annotated[float | None, Parameter(help="With --conf: apply this cell first.")] = None,
+    confusion_conf: Annotated[float | None, Parameter(help="Lowest score in the confusion; else of best F1.")] = None,
     candidates_max: CandidatesMax = 3000,
     keep_max: KeepMax = 3000,
     as_json: AsJson = False,
 ) -> None:
-    """What costs AP: localisation, class, both, duplicate, background, missed; in all, by size and by class."""
-    from evaluate.errors import TIDECV, VOC, Rule
-    from evaluate.errors import errors as run
+    """What costs AP, by kind, size and class; the best confidence, the classes mixed up, and what scores are worth."""
+    from evaluate.diagnosis import diagnose
+    from evaluate.verdicts import RULES
     from harness import error_text, scoring
 
     answers = load_answers(data, split, images, truth)
-    rule = {"voc-area": VOC, "voc-11pt": Rule(recall_points=11), "tidecv": TIDECV}[metric]
-    found = run(scoring.read(detections, answers, conf, iou, candidates_max, keep_max), answers, rule=rule)
+    dets = scoring.read(detections, answers, conf, iou, candidates_max, keep_max)
+    found = diagnose(dets, answers, rule=RULES[metric], conf=confusion_conf)
     result = {"metric": metric, **error_text.as_dict(found)}
     print(json.dumps(result) if as_json else f"{metric}: {error_text.as_text(found)}")
 

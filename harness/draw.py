@@ -1,7 +1,7 @@
 """Boxes drawn on photos."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from evaluate.tables import Array, written_whole
 from harness.augment import Image
 
 Colour = tuple[int, int, int]
+Point = tuple[int, int]  # column, row
 
 PALETTE: tuple[Colour, ...] = (  # told apart by colour-blind readers too (Okabe and Ito), then repeated
     (0, 114, 178),
@@ -25,23 +26,39 @@ PALETTE: tuple[Colour, ...] = (  # told apart by colour-blind readers too (Okabe
     (86, 180, 233),
     (240, 228, 66),
 )
+THIN = 10  # a box's shorter side / the width of its line, at least
 DARK, LIGHT = (20, 20, 20), (255, 255, 255)
 
 
 def draw_boxes(image: Image, xyxy: Array, labels: Array, texts: Sequence[str] | None = None) -> Image:
     """A copy of (h, w, 3) RGB with boxes (N, 4) in the colour of their label, and a caption each where given.
 
-    Outlines come first, the first box on top, then captions: none is crossed by a line.
+    Outlines come first, the first box on top, then captions: none is crossed by a line. Lines are thinner round what
+    is small, so that it can be seen.
     """
     canvas = image.copy()
-    thick = line_width(image)
-    rows = range(len(xyxy))[::-1]
-    for row in rows:
-        cv2.rectangle(canvas, *_ends(xyxy[row]), _colour(labels[row]), thick)
-    if texts is not None:
-        for row in rows:
-            _caption(canvas, texts[row], _ends(xyxy[row])[0], _colour(labels[row]), 2 + 7 * thick)
+    for start, end, colour, thick in outlines(image, xyxy, labels):
+        cv2.rectangle(canvas, start, end, colour, thick)
+    for x, y, plate in captions(image, xyxy, labels, texts or []):
+        canvas[y : y + plate.shape[0], x : x + plate.shape[1]] = plate
     return canvas
+
+
+def outlines(image: Image, xyxy: Array, labels: Array) -> Iterator[tuple[Point, Point, Colour, int]]:
+    """First and last pixel, colour and width of the line of each box on (h, w, ...), in the order to draw them."""
+    for row in range(len(xyxy))[::-1]:
+        start, end = _ends(xyxy[row])
+        fitting = max(1, min(end[0] - start[0], end[1] - start[1]) // THIN)
+        yield start, end, _colour(labels[row]), min(line_width(image), fitting)
+
+
+def captions(image: Image, xyxy: Array, labels: Array, texts: Sequence[str]) -> Iterator[tuple[int, int, Image]]:
+    """Left, top and pixels of a plate for each text, above its box's top left corner or as near as (h, w, ...) allows."""
+    for row in range(len(texts))[::-1]:
+        (left, top), _ = _ends(xyxy[row])
+        plate = _plate(texts[row], _colour(labels[row]), 2 + 7 * line_width(image))[: image.shape[0], : image.shape[1]]
+        x = max(0, min(left, image.shape[1] - plate.shape[1]))
+        yield x, max(0, min(top - len(plate), image.shape[0] - len(plate))), plate
 
 
 def draw_dashed(image: Image, xyxy: Array) -> Image:
@@ -87,7 +104,7 @@ def write_jpeg(image: Image, path: Path) -> None:
         scratch.write_bytes(jpeg(image))
 
 
-def _ends(box: Array) -> tuple[tuple[int, int], tuple[int, int]]:
+def _ends(box: Array) -> tuple[Point, Point]:
     """The first and last pixel inside a box, at least one pixel."""
     x1, y1, x2, y2 = (round(float(edge)) for edge in box)
     return (x1, y1), (max(x1, x2 - 1), max(y1, y2 - 1))
@@ -95,14 +112,6 @@ def _ends(box: Array) -> tuple[tuple[int, int], tuple[int, int]]:
 
 def _colour(label: int) -> Colour:
     return PALETTE[int(label) % len(PALETTE)]
-
-
-def _caption(canvas: Image, text: str, corner: tuple[int, int], colour: Colour, height: int) -> None:
-    """Paste a plate with the text above a box's top left corner, or as near to it as the canvas has room."""
-    plate = _plate(text, colour, height)[: canvas.shape[0], : canvas.shape[1]]
-    x = max(0, min(corner[0], canvas.shape[1] - plate.shape[1]))
-    y = max(0, min(corner[1] - len(plate), canvas.shape[0] - len(plate)))
-    canvas[y : y + len(plate), x : x + plate.shape[1]] = plate
 
 
 @lru_cache(1024)

@@ -61,13 +61,13 @@ def train_batches(
 
 
 def predict_batches(
-    photos: Photos, *, size: int, stride: int, batch: int, threads: int
+    photos: Photos, *, size: int, stride: int, batch: int, threads: int, pinned: bool = False
 ) -> Iterator[tuple[Array, Tensor, list[Frame]]]:
     """Every photo once, letterboxed. -> positions in `photos` (B,); images (B, 3, H, W) uint8; a frame a photo.
 
     A photo's long side becomes `size`; H and W are the next multiples of `stride`. Only photos with the same H and W
-    share a batch, so what a photo gives does not depend on `batch`. Raises InputError when `size` is no multiple of
-    `stride`.
+    share a batch, so what a photo gives does not depend on `batch`. `pinned` images reach a GPU without a copy on the
+    way. Raises InputError when `size` is no multiple of `stride`.
     """
     if size % stride:
         raise InputError(f"size {size}: want a multiple of the network's stride, {stride}")
@@ -81,7 +81,7 @@ def predict_batches(
         return frame
 
     batches = [indices for group in alike.values() for indices in _split(np.array(group), batch)]
-    return _filled(batches, [canvases[indices[0]] for indices in batches], fill, threads)
+    return _filled(batches, [canvases[indices[0]] for indices in batches], fill, threads, pinned)
 
 
 def _canvas(photo: tuple[int, int], size: int, stride: int) -> tuple[int, int]:
@@ -95,19 +95,23 @@ def _split(order: Array, batch: int) -> list[Array]:
 
 
 def _filled(
-    batches: Sequence[Array], canvases: Sequence[tuple[int, int]], fill: Callable[[int, Image], T], threads: int
+    batches: Sequence[Array],
+    canvases: Sequence[tuple[int, int]],
+    fill: Callable[[int, Image], T],
+    threads: int,
+    pinned: bool = False,
 ) -> Iterator[tuple[Array, Tensor, list[T]]]:
     """For each batch of positions and its (H, W): positions; images (B, 3, H, W) uint8; what `fill` returned.
 
     `fill(position, out)` runs on a thread and paints `out` (H, W, 3). Each batch has memory of its own.
     """
     cv2.setNumThreads(0)  # the threads here are enough; OpenCV's own would fight them
-    ahead: deque[tuple[Array, Image, list[Future[T]]]] = deque()
+    ahead: deque[tuple[Array, Tensor, list[Future[T]]]] = deque()
     pool = ThreadPoolExecutor(threads)
     try:
         for indices, canvas in zip(batches, canvases, strict=True):
-            images = np.empty((len(indices), *canvas, 3), np.uint8)
-            jobs = [pool.submit(fill, int(i), out) for i, out in zip(indices, images, strict=True)]
+            images = torch.empty((len(indices), *canvas, 3), dtype=torch.uint8, pin_memory=pinned)
+            jobs = [pool.submit(fill, int(i), out) for i, out in zip(indices, images.numpy(), strict=True)]
             ahead.append((indices, images, jobs))
             if len(ahead) > AHEAD:
                 yield _finished(*ahead.popleft())
@@ -117,6 +121,6 @@ def _filled(
         pool.shutdown(cancel_futures=True)
 
 
-def _finished(indices: Array, images: Image, jobs: list[Future[T]]) -> tuple[Array, Tensor, list[T]]:
+def _finished(indices: Array, images: Tensor, jobs: list[Future[T]]) -> tuple[Array, Tensor, list[T]]:
     found = [job.result() for job in jobs]
-    return indices, torch.from_numpy(images).permute(0, 3, 1, 2), found
+    return indices, images.permute(0, 3, 1, 2), found

@@ -1,5 +1,6 @@
 """A model over photos -> the table of candidates, before any suppression."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from evaluate.tables import Array, Detections, InputError
+from harness.errors import JobError
 from harness.loader import predict_batches
 from harness.photos import Photos
 from models.class_names import match_classes
@@ -15,9 +17,12 @@ from models.detector import Detector
 
 
 def pick_device(name: str) -> torch.device:
-    """ "auto" is the GPU where there is one. Raises InputError for a device this machine lacks."""
+    """ "auto" is the GPU where there is one, under torchrun the process's own.
+
+    Raises InputError for a device this machine lacks.
+    """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -32,12 +37,17 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
         capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch cannot say
         fast = device.type == "cuda" or capabilities.get("avx512_bf16", False)
         return torch.bfloat16 if fast else torch.float32
-    return torch.bfloat16 if name == "bfloat16" else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+
+
+def device_of(model: Detector) -> torch.device:
+    """Where the model's weights are; one that holds none, an exported file, takes its input from the CPU."""
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 
 def forward(model: Detector, images: Tensor, precision: torch.dtype) -> Any:
     """The raw output for images (B, 3, H, W) uint8, on the model's device, its trunk in `precision`."""
-    device = next(model.parameters()).device
+    device = device_of(model)
     pixels = images.to(device, non_blocking=True).float().div_(255)
     with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
         return model(pixels)
@@ -51,6 +61,7 @@ def predict(
     *,
     classes: tuple[str, ...] | None = None,
     size: int,
+    mirrored: bool = False,
     batch: int = 8,
     conf_min: float = 0.001,
     candidates_max: int = 3000,
@@ -65,39 +76,90 @@ def predict(
     `classes` are the wanted names and their order; by default the model's own. Those that the model does not know
     find nothing, those of the model that are not wanted are dropped; names are matched by meaning.
     `photos[i]` shows `image_ids[i]`, boxes come back in its pixels, clipped to it; boxes left without area go.
+    A `mirrored` look swaps left and right for the model alone. `batch` photos at once, fewer where memory ends.
     `done` is told the number of photos of each batch once they are.
     """
     if not image_ids:
         raise InputError("want photos to look at, there are none")
-    wanted = model.classes if classes is None else classes
-    source = match_classes(wanted, model.classes)
-    columns = [i for i in source if i is not None]
-    label_of = np.array([row for row, i in enumerate(source) if i is not None], np.int16)
-    if not columns:
-        raise InputError(
-            f"the model knows none of the classes {', '.join(wanted)}; it knows {', '.join(model.classes)}"
-        )
-    device = next(model.parameters()).device
-    columns_on_device = torch.tensor(columns, device=device)
+    wanted, columns, label_of = _wanted(model, classes)
+    device = device_of(model)
+    columns = columns.to(device)
     model.eval()
 
-    found: list[tuple[Array, ...]] = []
-    batches = predict_batches(photos, size=size, stride=model.stride_max, batch=batch, threads=threads)
-    for indices, images, frames in batches:
-        xyxy, scores = model.decode(forward(model, images, precision))
-        flat = scores.index_select(2, columns_on_device).flatten(1)  # (B, N * C)
-        top, place = flat.topk(min(candidates_max, flat.shape[1]), sorted=True)
+    def best(images: Tensor) -> Tensor:
+        """(B, 3, H, W) uint8 -> (B, K, 6) on the model's device: xyxy in pixels of the input, score, column."""
+        images = images.to(device, non_blocking=True)
+        xyxy, scores = model.decode(forward(model, images.flip(3) if mirrored else images, precision))
+        flat = scores.index_select(2, columns).flatten(1)  # (B, N * C)
+        top, place = flat.topk(min(candidates_max, flat.shape[1]))
         box_of = (place // len(columns))[..., None].expand(-1, -1, 4)
-        best_xyxy = xyxy.gather(1, box_of)  # (B, K, 4)
-        on_host = (tensor.cpu().numpy() for tensor in (top, place % len(columns), best_xyxy))
-        rows = zip(indices, frames, *on_host, strict=True)
-        for index, frame, score, column, canvas_xyxy in rows:
-            photo_xyxy = frame.to_photo(canvas_xyxy)
-            keep = (score >= np.float32(conf_min)) & (photo_xyxy[:, 2:] > photo_xyxy[:, :2]).all(1)
+        xyxy = xyxy.gather(1, box_of)
+        if mirrored:
+            x1, y1, x2, y2 = xyxy.unbind(2)
+            xyxy = torch.stack([images.shape[3] - x2, y1, images.shape[3] - x1, y2], 2)
+        return torch.cat([xyxy, top[..., None], (place % len(columns))[..., None]], 2)
+
+    found: list[tuple[Array, ...]] = []
+    loaded = predict_batches(
+        photos, size=size, stride=model.stride_max, batch=batch, threads=threads, pinned=device.type == "cuda"
+    )
+    for indices, images, frames in loaded:
+        on_host, batch = in_memory(best, images, batch)
+        for index, frame, rows in zip(indices, frames, on_host.numpy(), strict=True):
+            rows = rows[rows[:, 4] >= np.float32(conf_min)]
+            photo_xyxy = frame.to_photo(rows[:, :4])
+            keep = (photo_xyxy[:, 2:] > photo_xyxy[:, :2]).all(1)
             image = np.full(keep.sum(), index, np.int32)
-            found.append((image, label_of[column[keep]], score[keep], photo_xyxy[keep]))
+            found.append((image, label_of[rows[keep, 5].astype(int)], photo_xyxy[keep], rows[keep, 4]))
         done(len(indices))
 
     found.sort(key=lambda columns: columns[0][:1].tolist())  # batches go by shape; the table by image
-    image, label, score, photo_xyxy = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return Detections(image_ids, wanted, image, label, photo_xyxy, score)
+    return Detections(image_ids, wanted, *(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+@torch.inference_mode()
+def moved_by(model: Detector, photos: Photos, *, size: int, precision: torch.dtype) -> str:
+    """What `precision` in the trunk changes, said in one line: boxes of a few photos beside float32's."""
+    model.eval()
+    count, pixels, scores = 0, 0.0, 0.0
+    few = Photos(photos.paths[:8], cache_bytes=0)
+    for _, images, _ in predict_batches(few, size=size, stride=model.stride_max, batch=1, threads=1):
+        (xyxy, score), (other_xyxy, other_score) = (
+            model.decode(forward(model, images, dtype)) for dtype in (torch.float32, precision)
+        )
+        sure = score >= 0.25  # (1, N, C)
+        of_box = sure.any(2)
+        if of_box.any():
+            count += int(of_box.sum())
+            pixels = max(pixels, (xyxy - other_xyxy)[of_box].abs().max().item())
+            scores = max(scores, (score - other_score)[sure].abs().max().item())
+    name = str(precision).removeprefix("torch.")
+    what = f"the {count} boxes of score 0.25 or more on {len(few)} photos"
+    return f"{name} beside float32: {what} move by {pixels:.1f} of {size} pixels at most, their scores by {scores:.3f}"
+
+
+def in_memory(look: Callable[[Tensor], Tensor], images: Tensor, batch: int) -> tuple[Tensor, int]:
+    """`look(images)` on the host, `batch` images at once, half as many each time the device's memory ends.
+
+    -> what came out, and the batch that fitted. Raises JobError where one image does not fit.
+    """
+    while True:
+        try:
+            return torch.cat([look(part).cpu() for part in images.split(batch)]), batch
+        except torch.OutOfMemoryError:
+            if batch == 1:
+                raise JobError("out of memory with one photo: try a smaller --size") from None
+        batch //= 2
+
+
+def _wanted(model: Detector, classes: tuple[str, ...] | None) -> tuple[tuple[str, ...], Tensor, Array]:
+    """-> the names wanted; the model's columns of scores for those it knows (K,); the label of each (K,)."""
+    wanted = model.classes if classes is None else classes
+    source = match_classes(wanted, model.classes)
+    known = [(label, column) for label, column in enumerate(source) if column is not None]
+    if not known:
+        raise InputError(
+            f"the model knows none of the classes {', '.join(wanted)}; it knows {', '.join(model.classes)}"
+        )
+    labels, columns = zip(*known, strict=True)
+    return wanted, torch.tensor(columns), np.array(labels, np.int16)

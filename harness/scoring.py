@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from evaluate import bootstrap, sweep, voc_map
+from evaluate import bootstrap, sweep
 from evaluate.tables import Detections, GroundTruth
 from harness import provenance
 from submit import formats
@@ -37,9 +37,7 @@ def score(
         numbers = coco_map(dets, truth)
         numbers = {"map": numbers["AP"], **numbers}
     else:
-        eleven_point = metric == "voc-11pt"
-        found = voc_map.voc_map(dets, truth, eleven_point=eleven_point)
-        interval = bootstrap.interval(dets, truth, eleven_point=eleven_point)
+        found, interval = bootstrap.score_with_interval(dets, truth, eleven_point=metric == "voc-11pt")
         numbers = {"map": found.mean, "interval": interval, "per_class": found.per_class}
     counts = {"images": len(truth.image_ids), "truths": int((~truth.difficult).sum()), "detections": len(dets)}
     return {"split": split, "metric": metric, **numbers, **counts, "conf": conf, "iou": iou}
@@ -107,6 +105,7 @@ def record(result: dict[str, Any], path: Path, truth: GroundTruth, *, ledger: Pa
         split=result["split"],
         metric=result["metric"],
         map=result["map"],
+        interval=result.get("interval"),
         per_class=result["per_class"],
         images=result["images"],
         truths=result["truths"],

@@ -120,8 +120,8 @@ def decode_cells(boxes: Tensor, stride: int) -> Tensor:
     ranges = (torch.arange(n, device=boxes.device) for n in (rows, cols))
     row, col = torch.meshgrid(*ranges, indexing="ij")
     cells = torch.stack([col, row], -1)[:, :, None]  # (rows, cols, 1, 2)
-    image_size = boxes.new_tensor([cols, rows]) * stride
-    return torch.cat([(boxes[..., :2] + cells) * stride, boxes[..., 2:4].square() * image_size], -1)
+    wh = torch.stack([boxes[..., 2].square() * (cols * stride), boxes[..., 3].square() * (rows * stride)], -1)
+    return torch.cat([(boxes[..., :2] + cells) * stride, wh], -1)
 
 
 def cell_loss(raw: Tensor, targets: list[Target], stride: int) -> dict[str, Tensor]:

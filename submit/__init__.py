@@ -1,1 +1,1 @@
-"""From a detection table to a competition's CSV, its check, and the ledger of scores. Runs where torch does not."""
+"""From a detection table to a competition's CSV, its check, the submission, and the ledger. Never torch."""

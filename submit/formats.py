@@ -8,19 +8,17 @@
 1-based pixels, both ends inclusive, so a table's (x1, y1, x2, y2) is written as (x1 + 1, y1 + 1, x2, y2).
 """
 
-import ast
 import csv
 import io
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import orjson
 
-from evaluate.tables import Array, Detections, InputError, rank_key, written_whole
+from evaluate.tables import Array, Detections, InputError, written_whole
+from submit import cells
 
 HEADER = ["id", "image_id", "prediction_list"]
 
@@ -40,7 +38,7 @@ class Row(NamedTuple):
     line: int  # where it starts, from 1
     id: str
     image_id: str
-    cell: str
+    cell: memoryview  # UTF-8
     fault: str  # what is wrong with its shape, "" if nothing is
 
     def __str__(self) -> str:
@@ -58,11 +56,11 @@ def write(dets: Detections, path: Path, *, sample: Path | None = None) -> None:
     if sample:
         ids = read_sample(sample)
         _refuse_other_images(sample, ids, dets.image_ids)
-    cells = dict(zip(dets.image_ids, _cells(dets), strict=True))
+    cell_of = dict(zip(dets.image_ids, cells.write(dets), strict=True))
     with written_whole(path) as scratch, open(scratch, "w", newline="", encoding="utf-8") as file:
         file.write(",".join(HEADER) + "\n")
         for image_id, number in ids.items():
-            file.write(f"{_quoted(number)},{_quoted(image_id)},{_quoted(cells[image_id])}\n")
+            file.write(f"{_quoted(number)},{_quoted(image_id)},{_quoted(cell_of[image_id])}\n")
 
 
 def read(
@@ -87,38 +85,91 @@ def read(
     elif sample and ids is not None:
         _refuse_other_images(sample, ids, image_ids)
     image_at = {image_id: number for number, image_id in enumerate(image_ids)}
-    known = None if classes is None else frozenset(classes)
-
-    problems = []
-    image, names, numbers = [np.empty(0, int)], list[str](), [np.empty((0, 5))]
-    for row, fault in zip(rows, _faults(rows, image_at, ids), strict=True):
-        try:
-            boxes = _boxes(row.cell)
-            numbers.append(_numbers(boxes, known))
-        except (ValueError, OverflowError) as error:
-            fault = fault or str(error)
-        if fault:
-            problems.append(f"{row}: {fault}")
-            continue
-        image.append(np.full(len(boxes), image_at[row.image_id]))
-        names.extend(box[0] for box in boxes)
+    faults = list(_faults(rows, image_at, ids))
+    names, row_of, label, numbers = _boxes(rows, faults, classes)
+    problems = [f"{row}: {fault}" for row, fault in zip(rows, faults, strict=True) if fault]
     there = {row.image_id for row in rows}
     problems += [f"image {image_id} has no row" for image_id in image_ids if image_id not in there]
     if problems:
         raise SubmissionError(path, problems)
+    image = np.array([image_at[row.image_id] for row in rows], np.int32)[row_of]
+    score, xmin, ymin, xmax, ymax = numbers.T
+    xyxy: Array = np.array([xmin - 1, ymin - 1, xmax, ymax], np.float32).T
+    return Detections(tuple(image_ids), tuple(names), image, label, xyxy, score.astype(np.float32))
 
-    classes = sorted(set(names)) if classes is None else classes
-    label_at = {name: label for label, name in enumerate(classes)}
-    label = np.array([label_at[name] for name in names], np.int16)
-    table: Array = np.concatenate(numbers) - (0, 1, 1, 0, 0)
-    return Detections(tuple(image_ids), tuple(classes), np.concatenate(image), label, table[:, 1:], table[:, 0])
+
+def _boxes(
+    rows: list[Row], faults: list[str], classes: Sequence[str] | None
+) -> tuple[Sequence[str], Array, Array, Array]:
+    """The boxes of all rows, in order, but for bad cells, which become the fault of a row that has none yet.
+
+    -> class names; of N boxes their row (N,), their place among the names (N,), and their `cells.numbers` (N, 5).
+    """
+    label_at = {name: label for label, name in enumerate(classes or ())}
+    count, *plain = cells.read_plain([row.cell for row in rows], classes or ())
+    row_of = [np.repeat(np.arange(len(rows)), count.clip(min=0))]
+    labels, numbers = ([column] for column in plain)
+    for place in np.flatnonzero(count < 0).tolist():
+        try:
+            boxes = cells.read(str(rows[place].cell, "utf-8"))
+            numbers.append(cells.numbers(boxes, None if classes is None else label_at))
+        except (ValueError, OverflowError) as error:
+            faults[place] = faults[place] or str(error)
+            continue
+        row_of.append(np.full(len(boxes), place))
+        labels.append(np.array([label_at.setdefault(box[0], len(label_at)) for box in boxes], np.int16))
+    at, label, table = row_of[0], labels[0], numbers[0]
+    if len(row_of) > 1:
+        at, label, table = (np.concatenate(column) for column in (row_of, labels, numbers))
+        in_order = np.argsort(at, kind="stable")
+        at, label, table = at[in_order], label[in_order], table[in_order]
+    if classes is None:
+        classes = sorted(label_at)
+        place_of = {name: place for place, name in enumerate(classes)}
+        label = np.array([place_of[name] for name in label_at], np.int16)[label]
+    return classes, at, label, table
 
 
 def read_rows(path: Path) -> list[Row]:
     """Every row under the header, its cell unread. Skips blank lines. Raises SubmissionError on another header."""
-    text = _text(path)
+    data = path.read_bytes()
+    rows = _plain_rows(data) or _rows(_text(path, data))
+    if not rows or (*rows[0][1:3], str(rows[0].cell, "utf-8"), rows[0].fault) != (*HEADER, ""):
+        there = _text(path, data).partition("\n")[0][:60]
+        raise SubmissionError(path, [f"line 1: want the header {','.join(HEADER)}, there is {there!r}"])
+    return rows[1:]
+
+
+def _plain_rows(data: bytes) -> list[Row]:
+    """The rows of a file in ASCII with one row a line and quotes around whole cells alone; empty for any other file.
+
+    Equal to `_rows`, without a copy of the cells.
+    """
+    rows, view = list[Row](), memoryview(data)
+    line, start = 0, 0 if data.isascii() and b"\r" not in data else len(data)
+    while start < len(data):
+        line, stop = line + 1, data.find(b"\n", start)
+        stop = len(data) if stop < 0 else stop
+        first = data.find(b",", start, stop)
+        second = data.find(b",", first + 1, stop)
+        if data.startswith(b'"', second + 1, stop):
+            cell = view[second + 2 : stop - 1]
+            plain = data.find(b'"', second + 2, stop) == stop - 1
+        else:
+            cell = view[second + 1 : stop]
+            plain = data.find(b'"', second + 1, stop) < 0 and data.find(b",", second + 1, stop) < 0
+        if start < stop:
+            if not plain or first < 0 or second < 0 or b'"' in data[start:second]:
+                return []
+            rows.append(Row(line, data[start:first].decode(), data[first + 1 : second].decode(), cell, ""))
+        start = stop + 1
+    return rows
+
+
+def _rows(text: str) -> list[Row]:
+    """The rows of any CSV."""
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows, end = [], 0
+    rows, end = list[Row](), 0
     with _cells_of_any_length():
         try:
             for fields in lines:
@@ -126,13 +177,10 @@ def read_rows(path: Path) -> list[Row]:
                 number, image_id, cell = [*fields, "", "", ""][:3]
                 fault = f"want 3 columns, there are {len(fields)}: is the list in quotes?" if len(fields) != 3 else ""
                 if fields:
-                    rows.append(Row(start, number, image_id, cell, fault))
+                    rows.append(Row(start, number, image_id, memoryview(cell.encode()), fault))
         except csv.Error as error:
-            rows.append(Row(end + 1, "", "", "", f"not a row of a CSV: {error}"))
-    if not rows or rows[0][1:] != (*HEADER, ""):
-        there = text.partition("\n")[0][:60]
-        raise SubmissionError(path, [f"line 1: want the header {','.join(HEADER)}, there is {there!r}"])
-    return rows[1:]
+            rows.append(Row(end + 1, "", "", memoryview(b""), f"not a row of a CSV: {error}"))
+    return rows
 
 
 def read_sample(path: Path) -> dict[str, str]:
@@ -147,8 +195,7 @@ def read_sample(path: Path) -> dict[str, str]:
     return ids
 
 
-def _text(path: Path) -> str:
-    data = path.read_bytes()
+def _text(path: Path, data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -156,78 +203,9 @@ def _text(path: Path) -> str:
         raise SubmissionError(path, [f"line {line}: not UTF-8: {error.reason}"]) from None
 
 
-def _cells(dets: Detections) -> Iterator[str]:
-    """One cell for each image of the table, in table order."""
-    dets = dets.take(np.argsort(rank_key(dets.image, dets.score), kind="stable"))
-    low = np.round(dets.xyxy[:, :2].astype(np.float64) + 1, 2) + 0  # + 0 turns -0.00 into 0.00
-    high = np.maximum(np.round(dets.xyxy[:, 2:].astype(np.float64), 2) + 0, low)
-    names = [repr(str(name)) for name in dets.classes]
-    columns = (column.tolist() for column in (dets.label, dets.score, *low.T, *high.T))
-    boxes = [
-        f"[{names[label]}, {score:.5f}, {xmin:.2f}, {ymin:.2f}, {xmax:.2f}, {ymax:.2f}]"
-        for label, score, xmin, ymin, xmax, ymax in zip(*columns, strict=True)
-    ]
-    edges = np.searchsorted(dets.image, np.arange(len(dets.image_ids) + 1))
-    return (f"[{', '.join(boxes[a:b])}]" for a, b in pairwise(edges.tolist()))
-
-
 def _quoted(text: str) -> str:
     """A field as CSV wants it. csv.writer looks at each character, which takes 20 times longer."""
     return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text
-
-
-def _boxes(cell: str) -> list[Any]:
-    """The list in a cell, its boxes unread. Raises ValueError.
-
-    Cells with one kind of quote are JSON but for the quotes, and orjson reads them 20 times faster than Python does.
-    """
-    boxes: Any = None
-    if not cell.strip():
-        return []
-    if "\\" not in cell and not ("'" in cell and '"' in cell):
-        try:
-            boxes = orjson.loads(cell.replace("'", '"'))
-        except orjson.JSONDecodeError:
-            pass  # Python still may read it: 1., .5, 1_000, 'do' 'g'
-    if boxes is None:
-        try:
-            boxes = ast.literal_eval(cell)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            hint = ", write plain numbers: NumPy prints np.float32(0.9)" if "np.float" in cell else ""
-            raise ValueError(f"want a Python list, there is {cell[:60]!r}{hint}") from None
-    if type(boxes) is not list:
-        raise ValueError(f"want a Python list, there is {cell[:60]!r}")
-    return boxes
-
-
-def _numbers(boxes: list[Any], classes: Collection[str] | None) -> Array:
-    """score, xmin, ymin, xmax, ymax of each box -> (n, 5) float64. Raises ValueError naming the first bad box."""
-    if not boxes:
-        return np.empty((0, 5))
-    bad = (type(box) is not list or len(box) != 6 for box in boxes)
-    _refuse(boxes, bad, "want [class, score, xmin, ymin, xmax, ymax]")
-    _refuse(boxes, (type(box[0]) is not str for box in boxes), "want the class as a string")
-    if classes is not None:
-        _refuse(boxes, (box[0] not in classes for box in boxes), "unknown class")
-    columns = list(zip(*boxes, strict=True))[1:]
-    if not set(map(type, chain.from_iterable(columns))) <= {int, float}:
-        _refuse(boxes, (not set(map(type, box[1:])) <= {int, float} for box in boxes), "want five numbers")
-    numbers = np.array(columns, np.float64).T
-    score, xmin, ymin, xmax, ymax = numbers.T
-    for good, wanted in (
-        ((score >= 0) & (score <= 1), "want a score from 0 to 1"),
-        ((np.abs(numbers[:, 1:]) < 2**24).all(axis=1), "want corners in pixels"),
-        ((xmin <= xmax) & (ymin <= ymax), "want xmin <= xmax and ymin <= ymax"),
-    ):
-        if not good.all():
-            _refuse(boxes, ~good, wanted)
-    return numbers
-
-
-def _refuse(boxes: list[Any], bad: Any, wanted: str) -> None:
-    for number, (box, is_bad) in enumerate(zip(boxes, bad, strict=True), start=1):
-        if is_bad:
-            raise ValueError(f"box {number} of {len(boxes)}: {wanted}, there is {str(box)[:80]}")
 
 
 def _faults(rows: list[Row], image_ids: Collection[str], ids: dict[str, str] | None) -> Iterator[str]:

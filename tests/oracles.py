@@ -1,9 +1,13 @@
 """Slow and obvious versions of the fast code, and tables to compare them on."""
 
+import contextlib
+import io
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from evaluate.tables import Detections, GroundTruth
 
@@ -130,3 +134,40 @@ def _inclusive_iou(a, b):
         return Fraction(0)
     area_a, area_b = ((box[2] - box[0] + 1) * (box[3] - box[1] + 1) for box in (a, b))
     return width * height / (area_a + area_b - width * height)
+
+
+def crowd(seed, boxes=120):
+    """Detections of one class in one image, many of which overlap none of the others much, with equal scores."""
+    rng = np.random.default_rng(seed)
+    low = rng.integers(0, 80, (boxes, 2))
+    xyxy = np.concatenate([low, low + rng.integers(1, 30, (boxes, 2))], axis=1)
+    return detections(*np.column_stack([np.zeros((boxes, 2)), rng.integers(0, 21, boxes) / 20, xyxy]))
+
+
+def pycocotools_curves(dets, truth):
+    """COCOeval's precision (10, 101, C, 4, 3), recall (10, C, 4, 3) and twelve numbers; -1 where without truth.
+
+    Images and classes are numbered by name, annotations by box, truths that are difficult last; those are crowds.
+    """
+    image, label = (np.argsort(np.argsort(names)) for names in (truth.image_ids, truth.classes))
+    dataset = {"images": [{"id": int(i)} for i in image], "categories": [{"id": int(c)} for c in label]}
+    tables = []
+    for table, last in ((truth, truth.difficult), (dets, dets.score)):
+        rows = [
+            {"image_id": int(image[i]), "category_id": int(label[l]), "bbox": [x1, y1, x2 - x1, y2 - y1], "last": value}
+            for i, l, (x1, y1, x2, y2), value in sorted(_rows(table, last), key=lambda row: row[2:])
+        ]
+        for number, row in enumerate(rows, start=1):
+            value = row.pop("last")
+            area = row["bbox"][2] * row["bbox"][3]
+            row |= {"id": number, "area": area, "score": value, "iscrowd": int(table is truth and value)}
+        tables.append(COCO())
+        tables[-1].dataset = dataset | {"annotations": rows}
+    with contextlib.redirect_stdout(io.StringIO()):
+        for table in tables:
+            table.createIndex()
+        found = COCOeval(*tables, "bbox")
+        found.evaluate()
+        found.accumulate()
+        found.summarize()
+    return found.eval["precision"], found.eval["recall"], found.stats

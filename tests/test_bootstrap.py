@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluate.bootstrap import compare, interval
+from evaluate.bootstrap import compare, interval, score_with_interval
 from evaluate.tables import Detections, GroundTruth, InputError
 from evaluate.voc_map import voc_map
-from tests.oracles import random_tables
+from tests.oracles import detections, random_tables, reordered, truths
 
 
 def without_ties(dets):
@@ -31,7 +31,7 @@ def test_one_replicate_is_the_score_of_the_images_drawn(seed, eleven_point):
     dets = without_ties(dets)
     n = len(truth.image_ids)
     times = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), 1)[0]
-    picks = np.repeat(np.arange(n), times)
+    picks = np.repeat(np.argsort(truth.image_ids), times)  # images are drawn in the order of their ids
     drawn = drawn_table(truth, picks)
     if drawn.difficult.all():
         pytest.skip("nothing that counts was drawn")
@@ -40,12 +40,40 @@ def test_one_replicate_is_the_score_of_the_images_drawn(seed, eleven_point):
     assert low == high == pytest.approx(wanted, abs=1e-12)
 
 
+@pytest.mark.parametrize("eleven_point", [False, True])
+def test_compiled_and_interpreted_loops_draw_the_same_to_the_bit(monkeypatch, eleven_point):
+    dets, truth = random_tables(3, images=20)
+    interpreted = interval(dets, truth, eleven_point=eleven_point, replicates=50)
+    monkeypatch.setattr("evaluate.loops.FEW", 0)
+    assert interval(dets, truth, eleven_point=eleven_point, replicates=50) == interpreted
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_order_of_rows_images_and_classes_never_changes_an_interval(seed):
+    dets, truth = random_tables(seed, images=20)
+    moved = interval(reordered(dets, seed), reordered(truth, seed + 100), replicates=50)
+    assert moved == interval(dets, truth, replicates=50)
+
+
+def test_a_score_with_its_interval_is_the_score_and_the_interval():
+    dets, truth = random_tables(3, images=20)
+    score, ends = score_with_interval(dets, truth, iou_min=0.6, replicates=50)
+    assert score.per_class == voc_map(dets, truth, iou_min=0.6).per_class
+    assert ends == interval(dets, truth, iou_min=0.6, replicates=50)
+
+
 def test_images_that_are_all_alike_leave_no_doubt():
     boxes = np.tile(np.array([[0, 0, 10, 10]], np.float32), (20, 1))
     ids = tuple(f"{i}" for i in range(20))
     image, label = np.arange(20), np.zeros(20)
     truth = GroundTruth(ids, ("dog",), image, label, boxes, np.zeros(20, bool))
     assert interval(Detections(ids, ("dog",), image, label, boxes, np.full(20, 0.5)), truth) == (1.0, 1.0)
+
+
+def test_a_class_without_truth_in_a_draw_is_left_out_of_its_mean():
+    truth = truths((0, 0, 0, 0, 10, 10), (1, 1, 0, 0, 10, 10))  # cats on one photo, dogs on the other
+    dets = detections((0, 0, 0.9, 0, 0, 10, 10), (1, 1, 0.9, 0, 0, 10, 10))
+    assert interval(dets, truth, level=1) == (1.0, 1.0)
 
 
 def test_an_empty_submission_scores_nothing_with_certainty():

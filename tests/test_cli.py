@@ -40,7 +40,7 @@ def test_the_flow_leaves_a_submission_a_score_and_a_page(flow, capsys):
     assert len((run / "submission.csv").read_text().splitlines()) == 1 + 4
     assert "<html" in (run / "report.html").read_text()
     assert main(["leaderboard", "--json", "--ledger", str(flow / "ledger.sqlite"), "--html", str(flow / "b.html")]) == 0
-    (row,) = json.loads(capsys.readouterr().out)
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
     assert row["name"] == "tiny/submission.csv" and row["recipe"]["epochs"] == 2 and (flow / "b.html").exists()
 
 

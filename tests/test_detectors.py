@@ -1,16 +1,14 @@
-"""What holds for every model with either head, small enough for a CPU, and that all of them export."""
+"""What holds for every model with either head, small enough for a CPU, and that all of them trace."""
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 import torch
-from torch import nn
 
 from evaluate.nms import nms
 from evaluate.tables import Detections, GroundTruth
 from evaluate.voc_map import voc_map
 from harness import checkpoint
+from harness.backends import Decoded
 from harness.config import Recipe
 from models import darknet
 
@@ -73,17 +71,6 @@ def test_training_learns_one_image(model):
     assert voc_map(nms(found, 0.5), truth).mean == 1
 
 
-class Decoded(nn.Module):
-    """A detector as one function: (B, 3, H, W) in [0, 1] -> boxes (B, N, 4) xyxy pixels; scores (B, N, C)."""
-
-    def __init__(self, detector):
-        super().__init__()
-        self.detector = detector
-
-    def forward(self, images):
-        return self.detector.decode(self.detector(images))
-
-
 def assert_same(found, expected):
     for got, want in zip(found, expected, strict=True):
         assert torch.allclose(torch.as_tensor(got), want, rtol=1e-4, atol=1e-4)
@@ -95,14 +82,3 @@ def test_torchscript_gives_the_same_boxes(model, tmp_path):
     whole, photos = Decoded(model.eval()), torch.rand(2, 3, 64, 96)
     torch.jit.save(torch.jit.trace(whole, photos), tmp_path / "model.ts")
     assert_same(torch.jit.load(tmp_path / "model.ts")(photos), whole(photos))
-
-
-@pytest.mark.filterwarnings("ignore")  # the exporter's own
-@torch.no_grad()
-def test_onnx_gives_the_same_boxes_with_standard_operators(model, tmp_path):
-    whole, photos = Decoded(model.eval()), torch.rand(2, 3, 64, 96)
-    path = str(tmp_path / "model.onnx")
-    torch.onnx.export(whole, (photos,), path, dynamo=True, external_data=False, verbose=False)
-    assert {node.domain for node in onnx.load(path).graph.node} == {""}
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    assert_same(session.run(None, {session.get_inputs()[0].name: photos.numpy()}), whole(photos))

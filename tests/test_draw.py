@@ -85,6 +85,15 @@ def test_lines_are_wider_on_larger_photos_and_never_vanish():
     assert widths == [1, 2, 3, 5]
 
 
+def test_lines_are_thinner_round_what_is_small():
+    photo = np.zeros((640, 640, 3), np.uint8)
+    widths = []
+    for side in (200, 25, 15, 1):
+        drawn = draw_boxes(photo, np.array([[10, 10, 10 + side, 10 + side]]), np.array([0])).any(2)
+        widths.append(int(drawn[: 10 + side // 2 + 1, 10 + side // 2].sum()))
+    assert widths[0] > widths[1] > widths[2] == widths[3] == 1
+
+
 def test_a_grid_fills_row_by_row_and_is_white_where_nothing_is_left():
     tiles = [np.full((2, 3, 3), value, np.uint8) for value in (10, 20, 30)]
     assert grid(tiles, 2)[::2, ::3, 0].tolist() == [[10, 20], [30, 255]]

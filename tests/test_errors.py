@@ -6,8 +6,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from evaluate.errors import FIXES, HIT, KINDS, SIZES, TIDECV, VOC, Rule, errors, judge
+from evaluate.errors import FIXES, errors
 from evaluate.tables import Detections, GroundTruth, InputError
+from evaluate.verdicts import HIT, KINDS, SIZES, TIDECV, VOC, Rule, judge
 from evaluate.voc_map import voc_map
 from tests.oracles import detections, random_tables, reordered, truths
 

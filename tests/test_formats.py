@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from evaluate.tables import Detections, InputError
 from evaluate.voc_map import voc_map
+from submit import formats
 from submit.formats import SubmissionError, read, write
 from tests.oracles import detections, random_tables, truths
 
@@ -155,6 +156,10 @@ def test_an_empty_cell_is_an_image_without_boxes(tmp_path, cell):
         ("[['dog', 0.5, 1, 1, 5, 5], ['dog', 91, 1, 1, 5, 5]]", "box 2 of 2: want a score .*, there is .'dog', 91"),
         ("[['dog', 0.5, 1, 1, 1e999, 5]]", "want corners in pixels"),
         (f"[['dog', 0.5, 1, 1, 5, 1{'0' * 400}]]", "int too large"),
+        (
+            "[['dog', 2, 1, 1, 5, 5], ['dog', 1, 1, 1, 5, 5], ['dog', -1, 1, 1, 5, 5]]",
+            "box 1 of 3.*, and 1 more like it$",
+        ),
         ("[['dog', 0.5, 5, 1, 4, 5]]", "want xmin <= xmax and ymin <= ymax"),
         ("[['dog', 0.5, 1, 5, 5, 4]]", "want xmin <= xmax and ymin <= ymax"),
     ],
@@ -285,3 +290,57 @@ def test_the_truth_as_a_submission_scores_one(tmp_path):
     truth = truths((0, 0, 10, 10, 60, 40), (1, 1, 0, 0, 5.5, 7.25))
     write(Detections(truth.image_ids, truth.classes, truth.image, truth.label, truth.xyxy, [1, 1]), tmp_path / "s.csv")
     assert voc_map(read(tmp_path / "s.csv"), truth, iou_min=0.99).mean == 1
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """Files of any size are read by compiled code where they are plain."""
+    monkeypatch.setattr("submit.cells.PLENTY", 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_compiled_code_reads_the_same_table_to_the_bit(tmp_path, monkeypatch, seed):
+    dets, _ = random_tables(seed)
+    write(dets, tmp_path / "s.csv")
+    slow = read(tmp_path / "s.csv", dets.classes)
+    monkeypatch.setattr("submit.cells.PLENTY", 0)
+    monkeypatch.setattr("submit.cells.read", None)
+    fast = read(tmp_path / "s.csv", dets.classes)
+    for column in ("image", "label", "xyxy", "score"):
+        assert getattr(fast, column).tobytes() == getattr(slow, column).tobytes()
+
+
+def test_plain_and_other_cells_of_one_file_stay_in_order(tmp_path, compiled):
+    cells = ["[['dog', 0.5, 1, 1, 5, 5]]", "[['dog', 5e-1, 2, 1, 5, 5]]", "", "[['cat', 0.50, 3, 1, 5, 5.0]]"]
+    path = saved(tmp_path, HEADER + "".join(f'{n},{n}.jpg,"{cell}"\n' for n, cell in enumerate(cells, start=1)))
+    table = read(path, ["dog", "cat"])
+    assert (table.image.tolist(), table.label.tolist()) == ([0, 1, 3], [0, 0, 1])
+    assert table.xyxy[:, 0].tolist() == [0, 1, 2] and table.score.tolist() == [0.5] * 3
+
+
+@pytest.mark.parametrize(
+    ("cell", "wrong"),
+    [
+        ("[['cow', 0.5, 1, 1, 5, 5]]", "unknown class"),
+        ("[['dog', 1.5, 1, 1, 5, 5]]", "want a score from 0 to 1"),
+        ("[['dog', -0.5, 1, 1, 5, 5]]", "want a score from 0 to 1"),
+        ("[['dog', 0.5, 5, 1, 4, 5]]", "want xmin <= xmax"),
+        ("[['dog', 0.5, 1, 5, 5, 4]]", "want xmin <= xmax"),
+        ("[['dog', 0.5, 1, 1, 5, 16777216]]", "want corners in pixels"),
+        ("[['dog', 0.5, 1, 1, 5]]", "want .class, score"),
+        ("[['dog', 0.5, 1, 1, 5, 5]", "want a Python list"),
+    ],
+)
+def test_compiled_code_finds_the_same_faults(tmp_path, compiled, cell, wrong):
+    path = saved(tmp_path, f'{HEADER}1,a.jpg,"[[\'dog\', 0.5, 1, 1, 5, 5]]"\n2,b.jpg,"{cell}"\n')
+    (problem,) = problems(path, ["dog"])
+    assert problem.startswith("line 3, id 2, image b.jpg: ")
+    with pytest.raises(SubmissionError, match=wrong):
+        read(path, ["dog"])
+
+
+@given(st.text(st.sampled_from("1a,\"\n\r[]'"), max_size=30))
+@settings(deadline=None, derandomize=True, max_examples=300)
+def test_rows_found_without_a_copy_are_those_of_csv(text):
+    rows = formats._plain_rows(text.encode())
+    assert not rows or rows == formats._rows(text)

@@ -12,7 +12,7 @@ OURS = {"harness", "models", "evaluate", "submit"}
 MAY_IMPORT = {  # package: our packages, and third-party packages beyond the standard library (None: any)
     "models": (set(), {"torch", "torchvision", "numpy"}),
     "evaluate": (set(), {"numpy", "numba", "pandas", "pycocotools", "matplotlib"}),
-    "submit": ({"evaluate"}, {"numpy", "pandas", "orjson", "kaggle"}),
+    "submit": ({"evaluate"}, {"numpy", "pandas", "orjson", "kaggle", "kagglesdk"}),
     "harness": ({"models", "evaluate", "submit"}, None),
 }
 SLOW = {"torch", "torchvision", "matplotlib", "pandas", "numba", "pycocotools", "kaggle", "cv2"}
@@ -52,7 +52,9 @@ def test_evaluate_and_models_are_ours_not_hugging_faces():
     assert Path(models.__file__).parent == ROOT / "models"
 
 
-@pytest.mark.parametrize("modules", ["evaluate.voc_map, evaluate.sweep", "submit.formats, submit.check, submit.ledger"])
+@pytest.mark.parametrize(
+    "modules", ["evaluate.voc_map, evaluate.sweep", "submit.formats, submit.check, submit.ledger, submit.poll"]
+)
 def test_scoring_and_submitting_start_without_slow_packages(modules):
     code = f"import sys, {modules}; print(*sorted({SLOW} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from evaluate.matching import match, ranking
-from evaluate.tables import InputError
+from evaluate.boxes import iou
+from evaluate.matching import best_truth, match, ranking
+from evaluate.tables import Detections, InputError
 from tests.oracles import detections, random_tables, reordered, truths
 
 
@@ -14,7 +15,7 @@ def test_a_detection_is_a_hit_for_thresholds_above_what_was_claimed_and_up_to_it
         detections((0, 0, 0.9, 0, 0, 6, 10), (0, 0, 0.8, 0, 0, 9, 10), (0, 0, 0.7, 0, 0, 8, 10)),
         truths((0, 0, 0, 0, 10, 10)),
     )
-    assert found.overlap.tolist() == [0.6, 0.9, 0.8] and found.claimed.tolist() == [0, 0.6, 0.9]
+    assert found.near.overlap.tolist() == [0.6, 0.9, 0.8] and found.near.claimed.tolist() == [0, 0.6, 0.9]
     assert found.hits(0.5).tolist() == [True, False, False]
     assert found.hits(0.7).tolist() == [False, True, False]
     assert found.hits(0.95).tolist() == [False, False, False]
@@ -35,7 +36,7 @@ def test_a_detection_without_truth_of_its_class_and_image_has_no_target():
         detections((0, 0, 0.9, 0, 0, 5, 5), (1, 1, 0.8, 0, 0, 5, 5), (0, 1, 0.7, 5, 5, 9, 9)),
         truths((0, 1, 0, 0, 5, 5)),
     )
-    assert found.target.tolist() == [-1, -1, -1] and not found.overlap.any() and not found.difficult.any()
+    assert found.target.tolist() == [-1, -1, -1] and not found.overlap.any() and not len(found.near.rank)
 
 
 def test_difficult_truths_are_neutral_at_their_overlap_and_no_positives():
@@ -83,8 +84,11 @@ def test_order_of_rows_images_and_classes_changes_no_match(seed):
     moved = match(reordered(dets, seed), reordered(truth, seed + 100))
     for c, name in enumerate(found.classes):
         mine, theirs = found.label == c, moved.label == moved.classes.index(name)
-        for column in ("score", "overlap", "claimed", "difficult"):
+        for column in ("score", "overlap"):
             np.testing.assert_array_equal(getattr(found, column)[mine], getattr(moved, column)[theirs])
+        mine, theirs = mine[found.near.rank], theirs[moved.near.rank]
+        for column in ("overlap", "claimed", "difficult"):
+            np.testing.assert_array_equal(getattr(found.near, column)[mine], getattr(moved.near, column)[theirs])
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -92,8 +96,58 @@ def test_above_a_confidence_is_as_if_the_others_had_never_been_there(seed):
     dets, truth = random_tables(seed)
     for conf in (0.0, 0.35, 1.0):
         late, early = match(dets, truth).above(conf), match(dets.take(dets.score >= conf), truth)
-        for column in ("label", "score", "overlap", "claimed", "difficult"):
+        for column in ("label", "score", "stops"):
             np.testing.assert_array_equal(getattr(late, column), getattr(early, column))
+        for late_column, early_column in zip(late.near, early.near):
+            np.testing.assert_array_equal(late_column, early_column)
+
+
+def by_all_columns(dets):
+    image = np.argsort(np.argsort(dets.image_ids))[dets.image]
+    return np.lexsort((*dets.xyxy.T[::-1], image, -dets.score, dets.label))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_table_in_order_of_images_and_one_in_any_order_rank_by_all_columns(seed):
+    dets, _ = random_tables(seed)
+    by_image = dets.take(np.lexsort((dets.score, np.array(dets.image_ids)[dets.image])))
+    for table in (dets, by_image, dets.take(np.array([], int))):
+        np.testing.assert_array_equal(ranking(table), by_all_columns(table))
+
+
+@pytest.mark.parametrize("n", [200, 70_000])
+def test_more_images_boxes_and_classes_than_fit_into_one_key_rank_by_all_columns(n):
+    images, classes = 70_000, 32_767
+    rng = np.random.default_rng(0)
+    image, label = np.sort(rng.integers(0, images, n)), rng.integers(0, 3, n) * (classes // 2)
+    ids = [f"{i:05d}" for i in range(images)]
+    for image_ids in (ids, rng.permutation(ids).tolist()):
+        dets = Detections(
+            image_ids, list(map(str, range(classes))), image, label, np.tile([0, 0, 1, 1], (n, 1)), 0 * label
+        )
+        np.testing.assert_array_equal(ranking(dets), by_all_columns(dets))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_best_truth_is_that_of_the_iou_matrix(seed):
+    dets, truth = random_tables(seed)
+    overlap, target = best_truth(dets, truth)
+    same = (dets.image[:, None] == truth.image) & (dets.label[:, None] == truth.label)
+    table = np.where(same, iou(dets.xyxy, truth.xyxy), 0)
+    np.testing.assert_array_equal(overlap, table.max(1))
+    for row in range(len(dets)):
+        equal = np.flatnonzero(table[row] == overlap[row])
+        first = min(equal, key=lambda t: (*truth.xyxy[t], truth.difficult[t], t))
+        assert target[row] == (first if overlap[row] else -1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_compiled_and_interpreted_loops_find_the_same_to_the_bit(monkeypatch, seed):
+    dets, truth = random_tables(seed)
+    interpreted = match(dets, truth)
+    monkeypatch.setattr("evaluate.loops.FEW", 0)
+    for mine, theirs in zip(interpreted.near, match(dets, truth).near):
+        assert mine.tobytes() == theirs.tobytes()
 
 
 def test_other_images_are_refused():

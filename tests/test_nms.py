@@ -1,12 +1,16 @@
 """evaluate.nms: cases worked by hand, a slow oracle, and the laws that a sweep rests on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evaluate.boxes import iou
-from evaluate.nms import nms
+from evaluate.nms import LANES, nms, survivors
 from evaluate.tables import Detections, InputError
-from tests.oracles import detections, greedy_nms, random_tables
+from tests.oracles import crowd, detections, greedy_nms, random_tables
 
 FULL = (0, 0, 0.9, 0, 0, 10, 10)
 HALF = (0, 0, 0.8, 0, 0, 5, 10)  # its IoU with FULL is exactly 0.5
@@ -111,3 +115,108 @@ def test_a_second_time_changes_nothing_and_a_limit_of_one_drops_nothing(seed):
     dets, _ = random_tables(seed)
     once = nms(dets, 0.4)
     assert len(nms(once, 0.4)) == len(once) < len(dets) == len(nms(dets, 1.0))
+
+
+def same(table, other):
+    for column in ("image", "label", "xyxy", "score"):
+        np.testing.assert_array_equal(getattr(table, column), getattr(other, column))
+
+
+def survivors_at(dets, limits, t, **caps):
+    """What `survivors` says of limit t, as a table."""
+    blocks = list(survivors(dets, np.tile(limits, (len(dets.classes), 1)), **caps))
+    rows = [rows[alive >> np.uint64(t) & np.uint64(1) > 0] for rows, alive in blocks]
+    return dets.take(np.concatenate([np.empty(0, int), *rows]))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_crowd_of_more_boxes_than_are_compared_at_once_agrees_with_the_slow_oracle(seed):
+    dets = crowd(seed)
+    (rows,) = greedy_nms(dets, 0.4, candidates_max=3000, keep_max=3000)[:1]
+    assert len(rows) > 2 * LANES
+    same(nms(dets, 0.4), dets.take(np.array(rows)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    limits=st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1 / 3, 0.5, 1.0])), min_size=1, max_size=64),
+    candidates_max=st.sampled_from([3000, 40, 3, 0]),
+    keep_max=st.sampled_from([3000, 5, 0]),
+    data=st.data(),
+)
+def test_every_bit_is_a_pass_of_its_own(seed, limits, candidates_max, keep_max, data):
+    dets = random_tables(seed)[0] if seed % 2 else crowd(seed)
+    limits = sorted(limits)
+    t = data.draw(st.integers(0, len(limits) - 1))
+    caps = {"candidates_max": candidates_max, "keep_max": keep_max}
+    same(survivors_at(dets, limits, t, **caps), nms(dets, limits[t], **caps))
+
+
+def test_the_last_of_64_limits_has_its_bit_and_a_65th_is_refused():
+    limits = np.linspace(0.01, 0.64, 64)
+    assert len(survivors_at(detections(FULL, HALF), limits, 63)) == 2
+    assert len(survivors_at(detections(FULL, HALF), limits, 0)) == 1
+    with pytest.raises(InputError, match="want at most 64 limits of IoU at once, there are 65"):
+        survivors_at(detections(FULL), np.linspace(0, 1, 65), 0)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 50])
+def test_blocks_of_images_change_nothing(rows, monkeypatch):
+    dets, _ = random_tables(1)
+    whole, sorted_table = nms(dets, 0.4), dets.take(np.argsort(dets.image, kind="stable"))
+    monkeypatch.setattr("evaluate.nms.BLOCK", rows)
+    same(nms(dets, 0.4), whole)
+    same(nms(sorted_table, 0.4), whole)
+
+
+def test_more_images_than_a_block_may_number_are_several_blocks():
+    n = 9000  # a block numbers its images in 12 bits
+    ids = tuple(map(str, range(n)))
+    image = np.append(np.arange(n)[::-1], [n - 1, 4096, 4095])
+    score = np.append(np.full(n, 0.5), [0.0, 1.0, 0.25])
+    dets = Detections(ids, ("dog",), image, np.zeros(n + 3), np.tile([0, 0, 1, 1], (n + 3, 1)), score)
+    assert [len(rows) for rows, _ in survivors(dets, np.array([[1.0]]))] == [4097, 4097, 809]
+    kept = nms(dets, 1.0)
+    assert kept.image.tolist() == sorted(image.tolist())
+    assert kept.score[[4095, 4096, 4097, 4098, -1]].tolist() == [0.5, 0.25, 1.0, 0.5, 0.0]
+
+
+def test_each_class_has_thresholds_of_its_own():
+    rows = [(0, label, *box[2:]) for label in (0, 1) for box in (FULL, HALF)]
+    kept = nms(detections(*rows), np.array([0.4, 0.6, 0.4]), conf_min=np.array([0.0, 0.85, 0.0]))
+    assert sorted(zip(kept.label.tolist(), kept.score.tolist())) == [(0, np.float32(0.9)), (1, np.float32(0.9))]
+    kept = nms(detections(*rows), np.array([0.4, 0.6, 0.4]), conf_min=np.array([0.0, 0.8, 0.95]))
+    assert sorted(kept.label.tolist()) == [0, 1, 1]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_thresholds_by_class_are_those_of_each_class_alone(seed):
+    dets, _ = random_tables(seed)
+    limits, confs = np.array([0.2, 0.5, 0.8]), np.array([0.5, 0.0, 0.25])
+    kept = nms(dets, limits, conf_min=confs)
+    for c in range(3):
+        same(kept.take(kept.label == c), nms(dets.take(dets.label == c), limits[c], conf_min=confs[c]))
+
+
+def test_a_box_that_its_class_drops_has_entered_but_takes_up_no_room():
+    far = (0, 1, 0.95, 50, 50, 60, 60)
+    kept = nms(detections(far, FULL), 0.5, conf_min=np.array([0, 1, 0]), keep_max=1)
+    assert kept.label.tolist() == [0]
+    assert len(nms(detections(far, FULL), 0.5, conf_min=np.array([0, 1, 0]), candidates_max=1)) == 0
+
+
+def test_a_score_of_minus_zero_ranks_with_zero():
+    dets = detections((0, 0, 0.0, 0, 0, 10, 10), (0, 0, 0.0, 1, 0, 10, 10))
+    dets = replace(dets, score=np.array([-0.0, 0.0], np.float32))
+    assert nms(dets, 0.5).xyxy[:, 0].tolist() == [0]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_among_several_limits_each_is_met_to_the_last_bit(seed):
+    low, size = np.random.default_rng(seed).random((2, 2, 2))
+    pair = np.concatenate([low, low + 2 * size + 1], axis=1) * 300
+    dets = detections((0, 0, 0.9, *pair[0]), (0, 0, 0.8, *pair[1]))
+    overlap = iou(dets.xyxy[:1], dets.xyxy[1:]).item()
+    limits = [overlap / 2, np.nextafter(overlap, 0), overlap, np.nextafter(overlap, 1)]
+    assert [len(survivors_at(dets, limits, t)) for t in range(4)] == [1, 1, 2, 2]

@@ -12,8 +12,9 @@ from evaluate.tables import InputError
 from evaluate.voc_map import voc_map
 from harness import checkpoint
 from harness.data.dataset import load_split
+from harness.errors import JobError
 from harness.photos import Photos
-from harness.predict import pick_device, pick_precision, predict
+from harness.predict import in_memory, moved_by, pick_device, pick_precision, predict
 from models.detector import Detector
 from models.yolov5 import YoloV5
 
@@ -96,6 +97,58 @@ def test_a_device_that_is_not_there_is_named():
         pick_device("nonsense")
     assert pick_device("cpu").type == "cpu"
     assert pick_precision("bfloat16", torch.device("cpu")) is torch.bfloat16
+
+
+def small(most, seen):
+    """A look at images that a device with room for `most` of them can take; it writes down how many it was given."""
+
+    def look(images):
+        seen.append(len(images))
+        if len(images) > most:
+            raise torch.OutOfMemoryError
+        return images * 2
+
+    return look
+
+
+def test_a_batch_is_halved_until_it_fits_and_stays_so():
+    images, seen = torch.arange(7.0)[:, None], []
+    for batch, fits, tried in ((7, 1, [7, 3, 1] + [1] * 6), (5, 2, [5, 2, 2, 2, 1]), (8, 7, [7])):
+        seen.clear()
+        found, left = in_memory(small(fits, seen), images, batch)
+        assert torch.equal(found, images * 2) and seen == tried
+        assert left == max(size for size in (batch, batch // 2, batch // 4) if size <= fits or size == batch == 8)
+    with pytest.raises(JobError, match="one photo: try a smaller --size"):
+        in_memory(small(0, seen), images, 4)
+
+
+def test_prediction_goes_on_with_the_batch_that_fits(photos, monkeypatch):
+    looked_at, _, xyxy = photos
+    forward, seen = BrightSpot.forward, []
+
+    def cramped(self, images):
+        small(1, seen)(images)
+        return forward(self, images)
+
+    monkeypatch.setattr(BrightSpot, "forward", cramped)
+    alike = Photos(looked_at.paths[::2] * 2)
+    found = predict(BrightSpot(), alike, ("a", "b", "c", "d"), size=320, batch=2, conf_min=0.5)
+    assert seen == [2, 1, 1, 1, 1]
+    np.testing.assert_allclose(found.xyxy, np.tile(xyxy[::2], (2, 1)), atol=0.6)
+
+
+def test_a_rough_trunk_says_how_far_it_moves_boxes(photos):
+    looked_at, _, _ = photos
+    torch.manual_seed(0)
+    model = YoloV5("n", CLASSES)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.weight.data *= 3  # so that the photo reaches the heads
+    for head in model.heads.m:
+        head.bias.data[:] = 0
+    told = {dtype: moved_by(model, looked_at, size=160, precision=dtype) for dtype in (torch.float32, torch.bfloat16)}
+    assert "move by 0.0 of 160 pixels at most, their scores by 0.000" in told[torch.float32]
+    assert told[torch.bfloat16].startswith("bfloat16 beside float32: the ") and "by 0.000" not in told[torch.bfloat16]
 
 
 def test_a_checkpoint_predicts_as_the_model_it_was_saved_from(photos, tmp_path):

@@ -1,7 +1,5 @@
 """harness.report: one page that needs nothing else, true to its tables, and safe to open whatever the names are."""
 
-import base64
-import hashlib
 import json
 import re
 import shutil
@@ -17,11 +15,10 @@ from evaluate.matching import match
 from evaluate.tables import Detections, GroundTruth, InputError
 from harness.data.dataset import Dataset, load_split
 from harness.draw import write_jpeg
-from harness.report.gallery import Rating, best_conf, choose, rate
-from harness.report.leaderboard import board_text, write_board
+from harness.report.gallery import Rating, choose, rate
+from harness.report.heat_map import heat_map
 from harness.report.page import FILES, write_report
 from harness.report.plots import read_log, save_curves
-from submit.ledger import ScoreRow
 from tests.tiny import write_tiny_voc
 
 HOSTILE = '"><script>alert(1)</script>'
@@ -114,6 +111,37 @@ def test_the_page_shows_score_pictures_classes_sweep_curves_and_origin(run, tmp_
     assert [attributes["class"] for _, attributes in page.tags if attributes.get("class") == "best"] == ["best"]
     assert "Training loss" in page.text and "best: 0.5000 at epoch 2" in page.text
     assert "5f3c9a1" in page.text and "0123abcd" in page.text
+
+
+def test_the_page_says_what_costs_ap_and_which_score_to_trust(run, tmp_path):
+    page = report(run, tmp_path)
+    text = " ".join(page.text.split())
+    assert {a["aria-label"] for tag, a in page.tags if tag == "svg" and "aria-label" in a} >= {
+        "What mending each kind of error would add",
+        "Precision, recall and F1 over the lowest score",
+        "Share of hits at each score",
+    }
+    assert "best F1: 1.000 from 0.875" in text  # every truth is found by a box scored 0.875
+    assert "Mixed upno class taken for another Missed0 of 8 objects False alarms0" in text
+    assert "Measured on the 8 detections" in text and "is 0.1250, and 0.1250 over those scored 0.875" in text
+
+
+def test_the_confusion_matrix_has_a_row_a_class_and_one_for_background(run, tmp_path):
+    dets = Detections.load(run / "final.npz")
+    dets.take(np.arange(1, len(dets))).save(run / "final.npz")  # the first disc is missed
+    source = report(run, tmp_path).source
+    table = source[source.index('class="heat confusion') :]
+    rows = re.findall("<tr><th>.*?</tr>", table[: table.index("</table>")], re.DOTALL)[1:]
+    shown = [[re.sub("<[^>]+>", "", cell) for cell in re.findall("<td.*?</td>", row)] for row in rows]
+    assert shown == [["3", "", "1"], ["", "4", ""], ["", "", ""]]
+    right = [["wrong" not in cell for cell in re.findall("<td.*?</td>", row)] for row in rows]
+    assert right == [[True, False, False], [False, True, False], [False, False, False]]
+
+
+def test_detections_that_are_none_still_make_a_page(run, tmp_path):
+    Detections.load(run / "final.npz").take(np.zeros(8, bool)).save(run / "final.npz")
+    text = " ".join(report(run, tmp_path).text.split())
+    assert "Missed8 of 8 objects" in text and "Measured on the 0 detections" in text
 
 
 def test_the_page_asks_nothing_of_the_network(run, tmp_path):
@@ -224,75 +252,33 @@ def test_a_photo_is_rated_by_what_is_found_false_and_missed():
     assert rate(above, dets, data) == [Rating(2, 1, 0), Rating(0, 0, 0)]
 
 
-def test_pictures_show_the_confidence_where_f1_is_highest():
-    dets, data = two_photos()
-    # cut at 0.9: 2 / (2 + 1); at 0.8: 2 / (2 + 2); at 0.6: 2 / (2 + 3)
-    assert best_conf(match(dets, data.truth)) == np.float32(0.9)
-    tied = replace(dets, image=np.zeros(5), xyxy=data.truth.xyxy[[0, 0, 0, 0, 1]], score=np.array([9, 9, 7, 6, 5]) / 10)
-    # a cut takes both of the two at 0.9: 2 / (2 + 2); at 0.5: 4 / (2 + 5)
-    assert best_conf(match(tied, data.truth)) == np.float32(0.5)
-    assert best_conf(match(dets.take(np.zeros(5, bool)), data.truth)) == 0
-
-
-def test_the_gallery_takes_the_best_and_the_worst_and_no_photo_twice():
+def test_the_gallery_takes_the_worst_first_then_the_best_and_no_photo_twice():
     ratings = [Rating(4, found, 0) for found in (4, 0, 2, 3, 1, 4, 2, 3, 0, 2, 1)] + [Rating(9, 9, 0)]
     chosen = choose(ratings)
     assert chosen["Best"] == [11, 0, 5]  # the one with more objects first
     assert chosen["Worst"] == [1, 8, 4]
     rows = sum(chosen.values(), [])
     assert len(rows) == len(set(rows)) == 9
+    assert list(chosen) == ["Worst", "Drawn by lot", "Best"]
     assert choose(ratings) == chosen
     assert choose(ratings[:2]) == {"Best": [0, 1]}
 
 
-ROW = ScoreRow(
-    name="v5m",
-    split="test",
-    metric="voc-area",
-    map=0.6476,
-    per_class={},
-    images=4950,
-    truths=12032,
-    detections=123,
-    conf=0.01,
-    iou=0.55,
-    recipe={},
-    revision="5f3c9a1e0b7d",
-    dirty=True,
-    command="",
-    detections_path="",
-    detections_sha256="",
-    truth_sha256="t",
-    time="2030-01-02T03:04:05+00:00",
-)
-ROWS = [
-    ROW,
-    replace(ROW, name="v5l", map=0.7819, dirty=False),
-    replace(ROW, name="v5l", map=0.5, metric="coco", conf=None, iou=None),
-    replace(ROW, name=HOSTILE, map=0.4295),
-]
+def test_cells_that_may_be_as_good_as_the_best_are_marked(run, tmp_path):
+    best, level, behind = (
+        sweep.Cell(0.01, iou, 0.9 - iou / 10, 9, low, 0.1) for iou, low in ((0.4, 0.0), (0.5, -0.01), (0.6, 0.01))
+    )
+    sweep.write_csv([best, level, behind], run / "sweep.csv")
+    page = report(run, tmp_path)
+    marked = [a.get("class") for tag, a in page.tags if tag == "td" and "--heat" in a.get("style", "")]
+    assert marked[-3:] == ["best", "close", None]
+    assert "1 more, in dots, cannot be told from it" in " ".join(page.text.split())
 
 
-def test_the_board_ranks_the_best_first_and_each_metric_by_itself():
-    heading, *lines = board_text(ROWS).splitlines()
-    assert heading.split()[:5] == ["rank", "run", "split", "metric", "score"]
-    assert [line.split()[:2] for line in lines] == [["1", "v5l"], ["1", "v5l"], ["2", "v5m"], ["3", HOSTILE.split()[0]]]
-    assert [line.index("test") for line in lines] == [heading.index("split")] * 4
-    assert lines[2].split()[4:] == ["0.6476", "0.01", "0.55", "4950", "123", "5f3c9a1+", "2030-01-02", "03:04"]
-
-
-def test_the_board_of_an_empty_ledger_is_its_heading():
-    assert board_text([]).split()[0] == "rank"
-    assert len(board_text([]).splitlines()) == 1
-
-
-def test_the_board_page_runs_its_own_script_and_shows_names_as_text(tmp_path):
-    write_board(ROWS, tmp_path / "board.html")
-    page = Page(tmp_path / "board.html")
-    assert page.count("script") == 1 and page.count("tr") == 5
-    assert page.count("button") == 11
-    assert HOSTILE in page.text
-    script = re.search("<script>(.*?)</script>", page.source, re.DOTALL).group(1)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = next(attributes["content"] for _, attributes in page.tags if "http-equiv" in attributes)
-    assert f"script-src 'sha256-{digest}'" in policy
+def test_colours_of_the_sweep_part_the_cells_near_the_best():
+    cells = [sweep.Cell(0.1, 0.5, ap, 9) for ap in (0.9, 0.899, 0.89, 0.8)]
+    shown = heat_map([replace(cell, conf=i / 10) for i, cell in enumerate(cells)])
+    best, near, far, last = (shown.heat(cell) for cell in cells)
+    assert (best, last) == (1, 0)
+    assert best - near > 0.1 and near - far > 0.1 and far - last > 0.1
+    assert heat_map(cells[:1]).heat(cells[0]) == 1

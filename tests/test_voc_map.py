@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluate.tables import Detections, InputError
-from evaluate.voc_map import average_precision, precision_recall, voc_map
+from evaluate.voc_map import Score, average_precision, precision_recall, voc_map
 from tests.oracles import detections, devkit_ap, random_tables, reordered, truths
 
 TRUTH = truths((0, 0, 0, 0, 10, 10), (0, 0, 50, 50, 60, 60))
@@ -61,6 +61,14 @@ def test_a_class_without_truth_is_left_out_and_one_without_detections_is_zero():
     )
     np.testing.assert_array_equal(score.ap, [1, 0, np.nan])
     assert score.mean == 0.5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_order_of_classes_never_changes_the_mean(seed):
+    rng = np.random.default_rng(seed)
+    ap = np.append(rng.random(20), np.nan)
+    means = {Score((), ap[rng.permutation(21)], ap, ap).mean for _ in range(20)}
+    assert means == {Score((), ap, ap, ap).mean} and means.pop() == pytest.approx(np.nanmean(ap), abs=1e-15)
 
 
 def test_an_empty_submission_scores_zero():

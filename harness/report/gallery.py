@@ -1,4 +1,4 @@
-"""Photos of a split with what was found and what is there: the best, the worst, and some drawn by lot."""
+"""Photos of a split with what was found and what is there: the worst, some drawn by lot, and the best."""
 
 import base64
 from dataclasses import dataclass
@@ -47,30 +47,15 @@ class Gallery:
     groups: dict[str, list[Picture]]
 
 
-def gallery(dets: Detections, data: Dataset) -> Gallery:
-    """Pictures at the confidence where F1 over the split peaks. Raises InputError where dets look at other photos."""
+def gallery(dets: Detections, data: Dataset, conf: float) -> Gallery:
+    """Pictures of the boxes scored `conf` or more. Raises InputError where dets look at other photos."""
     dets = align(dets, data.truth)
-    matches = match(dets, data.truth)
-    conf = best_conf(matches)
-    ratings = rate(matches.above(conf), dets, data)
+    ratings = rate(match(dets, data.truth).above(conf), dets, data)
     shown = dets.take(dets.score >= np.float32(conf))
     chosen = choose(ratings)
     groups = {kind: [_picture(data, shown, row, ratings[row]) for row in chosen[kind]] for kind in chosen}
     overall = Rating(*(sum(getattr(r, name) for r in ratings) for name in ("truths", "found", "false")))
     return Gallery(conf, overall, groups)
-
-
-def best_conf(matches: Matches) -> float:
-    """The score at which F1 of all classes and photos together is highest; 0 when there is no detection that counts."""
-    counts = ~matches.neutral(IOU_MIN)
-    score, hits = matches.score[counts], matches.hits(IOU_MIN)[counts]
-    order = np.argsort(-score, kind="stable")
-    score, found = score[order], np.cumsum(hits[order])
-    if not len(score):
-        return 0.0
-    f1 = 2 * found / (np.arange(1, len(score) + 1) + matches.positives.sum())
-    whole = np.append(score[1:] != score[:-1], True)  # a threshold takes all of equal scores or none
-    return float(score[np.argmax(np.where(whole, f1, -1))])
 
 
 def rate(matches: Matches, dets: Detections, data: Dataset) -> list[Rating]:
@@ -91,7 +76,7 @@ def choose(ratings: list[Rating]) -> dict[str, list[int]]:
     worst = sorted(rest, key=lambda i: (ratings[i].f1, -ratings[i].truths - ratings[i].false))[:EACH]
     rest = [i for i in rest if i not in worst]
     lot = np.random.default_rng(SEED).permutation(len(rest))[:EACH]
-    kinds = {"Best": best, "Drawn by lot": [rest[i] for i in lot], "Worst": worst}
+    kinds = {"Worst": worst, "Drawn by lot": [rest[i] for i in lot], "Best": best}
     return {kind: chosen for kind, chosen in kinds.items() if chosen}
 
 

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 
 from evaluate import sweep
-from evaluate.sweep import Cell
+from evaluate.diagnosis import diagnose
 from evaluate.tables import Detections, InputError, written_whole
+from evaluate.verdicts import RULES, VOC
 from evaluate.voc_map import precision_recall
 from harness.data.dataset import load_split
+from harness.report.findings import findings
 from harness.report.gallery import gallery, picture_uri
+from harness.report.heat_map import HeatMap, heat_map
 from harness.report.plots import best_epoch, curves_svg, pr_points, read_log
 from harness.report.template import render
 
@@ -42,20 +45,6 @@ class Headline:
     on: str
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """A sweep's cells as a grid."""
-
-    best: Cell
-    ious: list[float]
-    rows: dict[float, list[Cell | None]]  # by conf, a cell for each of ious
-    lowest: float
-
-    def heat(self, cell: Cell) -> float:
-        """0 at the lowest AP of the grid, 1 at the best, squared: most cells are close to the best."""
-        return ((cell.map - self.lowest) / ((self.best.map - self.lowest) or 1)) ** 2
-
-
 def write_report(run: Path, out: Path) -> Headline | None:
     """Write the page to `out` whole or not at all. -> its headline, None while there is no number yet.
 
@@ -70,7 +59,7 @@ def write_report(run: Path, out: Path) -> Headline | None:
     made = _json(run / "run.json")
     score = _json(run / "score.json")
     steps, epochs = read_log(run / "log.jsonl") if "log.jsonl" in files else ([], [])
-    grid = _grid(sweep.read_csv(run / "sweep.csv")) if "sweep.csv" in files else None
+    grid = heat_map(sweep.read_csv(run / "sweep.csv")) if "sweep.csv" in files else None
     newest = max((run / name).stat().st_mtime for name in files)
     values: dict[str, Any] = {
         "name": run.resolve().name,
@@ -93,9 +82,9 @@ def write_report(run: Path, out: Path) -> Headline | None:
 
 
 def _seen(run: Path, made: dict[str, Any], score: dict[str, Any]) -> dict[str, Any]:
-    """Pictures, counts and curves of the detections beside their truth, or why there are none."""
+    """Pictures, counts, curves and errors of the detections beside their truth, or why there are none."""
     split = score.get("split") or "test"
-    values: dict[str, Any] = {"split": split, "gallery": None, "gallery_note": "", "counts": {}, "pr": {}}
+    values: dict[str, Any] = {"split": split, "gallery": None, "gallery_note": "", "counts": {}, "pr": {}, "why": None}
     if not (run / "final.npz").is_file():
         return values
     if not made:
@@ -104,17 +93,22 @@ def _seen(run: Path, made: dict[str, Any], score: dict[str, Any]) -> dict[str, A
     try:
         images = made.get("images")
         data = load_split(Path(made["data"]), split, images=Path(images) if images else None)
-        shown = gallery(dets, data)
+        found = diagnose(dets, data.truth, rule=RULES.get(score.get("metric", ""), VOC))
+        shown = gallery(dets, data, found.confusion.conf)
         curves = precision_recall(dets, data.truth)
     except InputError as error:  # the data set is gone, or is another one by now
         return values | {"gallery_note": str(error)}
     truth = data.truth
     objects = np.bincount(truth.label[~truth.difficult], minlength=len(truth.classes)).tolist()
-    values |= {"counts": dict(zip(truth.classes, objects, strict=True))}
-    return values | {"gallery": shown, "pr": {name: pr_points(curve) for name, curve in curves.items()}}
+    return values | {
+        "counts": dict(zip(truth.classes, objects, strict=True)),
+        "gallery": shown,
+        "pr": {name: pr_points(curve) for name, curve in curves.items()},
+        "why": findings(found),
+    }
 
 
-def _headline(score: dict[str, Any], grid: Sweep | None, epochs: list[dict[str, Any]]) -> Headline | None:
+def _headline(score: dict[str, Any], grid: HeatMap | None, epochs: list[dict[str, Any]]) -> Headline | None:
     """The most final number there is."""
     if score:
         metric = METRICS.get(score["metric"], score["metric"])
@@ -131,7 +125,7 @@ def _headline(score: dict[str, Any], grid: Sweep | None, epochs: list[dict[str, 
     return None
 
 
-def _facts(made: dict[str, Any], grid: Sweep | None, epochs: list[dict[str, Any]]) -> dict[str, str]:
+def _facts(made: dict[str, Any], grid: HeatMap | None, epochs: list[dict[str, Any]]) -> dict[str, str]:
     facts = {}
     if made:
         facts["Trained on"] = f"{made['train']['images']:,} photos"
@@ -149,13 +143,6 @@ def _facts(made: dict[str, Any], grid: Sweep | None, epochs: list[dict[str, Any]
 def _best_first(per_class: dict[str, float | None]) -> list[tuple[str, float | None]]:
     """Classes by falling AP, those without truth last."""
     return sorted(per_class.items(), key=lambda item: 1 if item[1] is None else -item[1])
-
-
-def _grid(cells: list[Cell]) -> Sweep:
-    at = {(cell.conf, cell.iou): cell for cell in cells}
-    ious = sorted({cell.iou for cell in cells})
-    rows = {conf: [at.get((conf, iou)) for iou in ious] for conf in sorted({cell.conf for cell in cells})}
-    return Sweep(sweep.best(cells), ious, rows, min(cell.map for cell in cells))
 
 
 def _first_batch(path: Path) -> str:

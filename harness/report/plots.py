@@ -4,8 +4,6 @@ matplotlib is imported inside: whoever trains without drawing does not wait for 
 """
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +11,12 @@ import numpy as np
 
 from evaluate.tables import InputError, written_whole
 from evaluate.voc_map import Curve
-from harness.draw import PALETTE
+from harness.report.figure import COLOURS, INK, PANEL, style, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Line = dict[str, Any]  # of log.jsonl
-
-INK = "#16191d"  # text and axes
-COLOURS = tuple("#{:02x}{:02x}{:02x}".format(*colour) for colour in PALETTE)
-ON_PAGE = {INK: "currentColor"} | {colour: f"var(--series-{i})" for i, colour in enumerate(COLOURS)}
-PANEL = (4.8, 3.2)  # inches
 
 
 def read_log(path: Path) -> tuple[list[Line], list[Line]]:
@@ -46,7 +39,7 @@ def save_curves(log: Path, out: Path) -> None:
     from matplotlib.figure import Figure
 
     steps, epochs = read_log(log)
-    with _style():
+    with style():
         figure = Figure(figsize=(2 * PANEL[0], PANEL[1]), layout="constrained")
         left, right = figure.subplots(1, 2)
         plot_loss(left, steps)
@@ -57,7 +50,8 @@ def save_curves(log: Path, out: Path) -> None:
 
 def curves_svg(steps: list[Line], epochs: list[Line]) -> list[str]:
     """The same panels as SVG elements; one that has no data yet is left out."""
-    return [_svg(plot, lines) for plot, lines in ((plot_loss, steps), (plot_map, epochs)) if lines]
+    panels = (("Training loss", plot_loss, steps), ("AP50 on validation", plot_map, epochs))
+    return [svg(name, plot, lines) for name, plot, lines in panels if lines]
 
 
 def plot_loss(axes: "Axes", steps: list[Line]) -> None:
@@ -102,45 +96,3 @@ def pr_points(curve: Curve) -> str:
     few = slice(None, None, -(-len(curve.recall) // 100) or 1)
     points = zip(100 * curve.recall[few], 100 - 100 * curve.precision[few], strict=True)
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-
-
-def _svg(plot: Callable[["Axes", list[Line]], None], lines: list[Line]) -> str:
-    """One panel as an <svg> element that takes its colours and font from the page."""
-    from io import StringIO
-
-    from matplotlib.figure import Figure
-
-    with _style():
-        figure = Figure(figsize=PANEL, layout="constrained")
-        plot(figure.subplots(), lines)
-        file = StringIO()
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    text = file.getvalue()
-    text = text[text.index("<svg") :]  # no XML declaration, no DOCTYPE
-    for colour, variable in ON_PAGE.items():
-        text = text.replace(colour, variable)
-    return text
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    import matplotlib
-
-    look: Any = {  # matplotlib types every key
-        **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
-        "axes.grid": True,
-        "axes.spines.right": False,
-        "axes.spines.top": False,
-        "axes.titleweight": "bold",
-        "axes.titlesize": 10,
-        "font.size": 9,
-        "grid.alpha": 0.12,
-        "grid.color": INK,
-        "legend.frameon": False,
-        "lines.linewidth": 1.6,
-        "lines.markersize": 4,
-        "svg.fonttype": "none",  # text stays text
-        "svg.hashsalt": "harness",  # the same ids every time
-    }
-    with matplotlib.rc_context(look):
-        yield

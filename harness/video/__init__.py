@@ -1,0 +1,8 @@
+"""Detections over moving pictures: decode, detect, draw, encode. PyAV and yt-dlp come with the extra `video`."""
+
+import importlib.util
+
+from evaluate.tables import InputError
+
+if importlib.util.find_spec("av") is None:
+    raise InputError("video: want the package PyAV, which is not installed: pip install av yt-dlp")

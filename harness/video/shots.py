@@ -1,0 +1,42 @@
+"""Where one shot of a video ends and the next begins."""
+
+import numpy as np
+
+from evaluate.tables import Array
+from harness.augment import Image
+
+LEVELS = 8  # of each of red, green and blue
+SHARED_MIN = 0.55  # share of its colours that a picture has from the one before, or there was a cut
+CORNERS = np.array(list(np.ndindex(2, 2, 2)))
+
+
+class Shots:
+    """Numbers the shots of a video, from 0."""
+
+    def __init__(self) -> None:
+        self._shot = 0
+        self._before: Array | None = None
+
+    def number(self, image: Image) -> int:
+        """The shot that the next picture belongs to."""
+        there = _colours(image)
+        if self._before is not None and np.minimum(there, self._before).sum() < SHARED_MIN:
+            self._shot += 1
+        self._before = there
+        return self._shot
+
+
+def _colours(image: Image) -> Array:
+    """How much of each colour (LEVELS^3,), in all 1, from some 700 pixels; those between two levels count for both.
+
+    So that a flicker of the light moves little.
+    """
+    h, w = image.shape[:2]
+    levels = image[:: 1 + h // 24, :: 1 + w // 32].reshape(-1, 3) * ((LEVELS - 1) / 255)
+    low = levels.astype(int).clip(0, LEVELS - 2)
+    above = levels - low
+    colours = np.zeros(LEVELS**3)
+    for corner in CORNERS:
+        share = np.where(corner, above, 1 - above).prod(1)
+        colours += np.bincount((low + corner) @ (LEVELS**2, LEVELS, 1), share, LEVELS**3)
+    return colours / len(levels)

@@ -1,0 +1,96 @@
+"""`harness video`, from weights to a film, a CSV and a table."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("av")
+
+from evaluate.footage import Footage  # noqa: E402
+from harness import checkpoint  # noqa: E402
+from harness.cli import main  # noqa: E402
+from harness.config import load_recipe  # noqa: E402
+from submit import formats  # noqa: E402
+from tests.clips import Clip, look, write_clip  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A clip, and random weights that see something everywhere."""
+    place = tmp_path_factory.mktemp("video")
+    write_clip(place / "clip.mp4", Clip(times=list(range(8))))
+    recipe = load_recipe("v5n", ["image_size=64", "weights="])
+    model = checkpoint.build(recipe, ("disc", "square"))
+    for name, value in model.state_dict().items():
+        if name in model.class_rows() and name.endswith("bias"):
+            value.view(3, 7)[:, 4:] += 4.5  # scores of all sizes
+    checkpoint.save(checkpoint.describe(recipe, model) | {"state": model.state_dict()}, place / "w.pt")
+    return place
+
+
+def video(place, *words):
+    return main(["video", *map(str, words), "--out", str(place / "out.mp4")])
+
+
+def test_weights_and_a_clip_make_a_film_a_csv_and_a_table(place, capsys):
+    files = ["--csv", place / "out.csv", "--npz", place / "out.npz"]
+    assert video(place, place / "w.pt", place / "clip.mp4", "--conf", "0.001", *files) == 0
+    assert "out.mp4: 8 pictures" in capsys.readouterr().out
+    assert len(look(place / "out.mp4").images) == 8
+    table, csv = Footage.load(place / "out.npz"), formats.read(place / "out.csv")
+    assert table.time.tolist() == pytest.approx([n / 25 for n in range(8)])
+    assert csv.image_ids == tuple(f"frame_{n}.jpg" for n in range(8)) and len(csv) == len(table) > 0
+    assert (place / "out.csv").read_text().startswith("id,image_id,prediction_list\n1,frame_0.jpg,")
+
+
+def test_the_film_and_the_csv_have_sure_boxes_and_the_table_weak_ones_too(place):
+    files = ["--csv", place / "out.csv", "--npz", place / "out.npz"]
+    assert video(place, place / "w.pt", place / "clip.mp4", "--conf", "0.2", *files) == 0
+    table, csv = Footage.load(place / "out.npz"), formats.read(place / "out.csv")
+    assert 0.05 <= table.score.min() < 0.2 <= csv.score.min() and len(csv) == (table.score >= 0.2).sum() > 0
+
+
+def test_a_picture_without_boxes_is_an_empty_list_in_the_csv(place):
+    assert video(place, place / "w.pt", place / "clip.mp4", "--conf", "1", "--csv", place / "none.csv") == 0
+    assert (place / "none.csv").read_text().splitlines()[1] == "1,frame_0.jpg,[]"
+
+
+def test_a_table_is_drawn_again_and_scored_like_any_other(place, capsys):
+    assert video(place, place / "w.pt", place / "clip.mp4", "--conf", "0.001", "--npz", place / "t.npz") == 0
+    table = Footage.load(place / "t.npz")
+    assert video(place, "--from", place / "t.npz", place / "clip.mp4", "--csv", place / "t.csv", "--conf", "0") == 0
+    assert len(formats.read(place / "t.csv")) == len(table)
+    capsys.readouterr()
+    words = ["score", str(place / "t.npz"), "--truth", str(truth_of(table, place)), "--json"]
+    assert main([*words, "--ledger", str(place / "l.sqlite")]) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 8
+
+
+def truth_of(table, place):
+    from evaluate.tables import GroundTruth
+
+    path = place / "truth.npz"
+    hard = np.zeros(len(table), bool)
+    GroundTruth(table.image_ids, table.classes, table.image, table.label, table.xyxy, hard).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["clip.mp4"], "want WEIGHTS INPUT"),
+        (["--from", "t.npz", "w.pt", "clip.mp4"], "want WEIGHTS INPUT"),
+        (["w.pt", "nowhere.mp4"], "nowhere.mp4: no such file"),
+        (["w.pt", "w.pt"], "want a video, FFmpeg cannot read this file"),
+        (["--from", "clip.mp4", "clip.mp4"], "clip.mp4: want a .npz table"),
+        (["w.pt", "clip.mp4", "--track", "--out", "x.avi"], "want a video ending in"),
+    ],
+)
+def test_wrong_input_is_one_line_and_status_2(words, says, place, capsys, monkeypatch):
+    monkeypatch.chdir(place)
+    out = [] if "--out" in words else ["--out", "x.mp4"]
+    assert main(["video", *words, *out]) == 2
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("harness:")]
+    assert len(told) == 1 and says in told[0]
+    assert not (place / "x.mp4").exists()
