@@ -9,11 +9,14 @@ H      := $(BIN)/harness
 
 DATA   ?= data/VOC2007
 MODEL  ?= v5n
+MEMBERS ?= v5n v5s
 RECIPE ?=
 TRAIN  ?= train
 VAL    ?= val
 TEST   ?= test
 ARGS   ?=
+COMPETITION ?=
+MESSAGE ?=
 MODELS := v1 v1-report v3 v3-report v5n v5s v5m v5m-report v5l v5l-report v5x
 
 .DEFAULT_GOAL := help
@@ -36,6 +39,12 @@ eval: runs/$(MODEL)/val-final.npz  ## AP50 of MODEL on the validation split, at 
 	@$(H) score $< --data $(DATA) --split $(VAL)
 sweep: runs/$(MODEL)/sweep.csv  ## confidence x IoU grid of MODEL on the validation split
 submission: runs/$(MODEL)/submission.csv  ## MODEL's detections on the test split as a checked CSV
+ensemble: runs/ensemble/val-final.npz  ## fuse the runs MEMBERS, say whether it is worth it, AP50 on the validation split
+	@$(H) score $< --data $(DATA) --split $(VAL)
+submit: asked eval runs/$(MODEL)/submission.csv  ## score MODEL, then send its CSV once and wait: COMPETITION=slug MESSAGE="..."
+	@$(H) submit runs/$(MODEL)/submission.csv --competition '$(COMPETITION)' --message '$(MESSAGE)'
+asked:
+	@test -n '$(COMPETITION)' -a -n '$(MESSAGE)' || { echo 'want make submit COMPETITION=slug MESSAGE="..."' >&2; exit 2; }
 report: runs/$(MODEL)/report.html  ## one page about MODEL's run
 leaderboard: $(READY)  ## every scored run, best first
 	@$(H) leaderboard --html runs/leaderboard.html
@@ -48,7 +57,11 @@ check: $(READY)  ## format, lint, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest
-.PHONY: help setup demo data train $(MODELS:%=train-%) eval sweep submission report leaderboard test test-all check
+bench: $(READY)  ## NMS, sweep and fusion beside torchvision, cell by cell and ensemble-boxes
+	for each in nms sweep fusion; do $(BIN)/python benchmarks/$$each.py || exit; done
+bench-evaluate: $(READY)  ## scoring beside the COCO packages, which get an environment of their own
+	$(BIN)/python benchmarks/evaluation.py $(ARGS)
+.PHONY: help setup demo data train $(MODELS:%=train-%) eval sweep ensemble submission submit asked report leaderboard test test-all check bench bench-evaluate
 
 # --- how each file is made ----------------------------------------------------------------------------------
 
@@ -73,6 +86,12 @@ runs/%/val.npz: runs/%/best.pt
 	$(H) predict $(@D) --data $(DATA) --split $(VAL) --out $@
 runs/%/test.npz: runs/%/best.pt
 	$(H) predict $(@D) --data $(DATA) --split $(TEST) --out $@
+runs/ensemble/fusion.json: $(MEMBERS:%=runs/%/val.npz)
+	$(H) fuse --search $^ --data $(DATA) --split $(VAL) --out $@
+runs/ensemble/val.npz: runs/ensemble/fusion.json $(MEMBERS:%=runs/%/val.npz)
+	$(H) fuse --recipe $^ --out $@
+runs/ensemble/test.npz: runs/ensemble/fusion.json $(MEMBERS:%=runs/%/test.npz)
+	$(H) fuse --recipe $^ --out $@
 runs/%/sweep.csv: runs/%/val.npz
 	$(H) sweep $< --data $(DATA) --split $(VAL) --out $@
 runs/%/final.npz: runs/%/test.npz runs/%/sweep.csv

@@ -39,8 +39,8 @@ app.command(data_app)
 app.command(weights_app)
 for verb in (predict, export, video, score, compare, errors, sweep, apply, fuse, convert):
     app.command(verb)
-for verb in (check, submit, poll, leaderboard):
-    app.command(verb)
+for last in (check, submit, poll, leaderboard):
+    app.command(last)
 
 
 @app.command

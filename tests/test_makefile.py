@@ -16,7 +16,9 @@ def plan(*words):
     return [shlex.split(line) for line in done.stdout.splitlines() if line.startswith(".venv/bin/harness")]
 
 
-@pytest.mark.parametrize("words", [["demo"], ["data"], ["train-v5l"], ["eval"], ["sweep"], ["submission"], ["report"]])
+@pytest.mark.parametrize(
+    "words", [["demo"], ["data"], ["train-v5l"], ["eval"], ["sweep"], ["submission"], ["report"], ["ensemble"]]
+)
 def test_commands_parse(words):
     commands = plan(*words)
     assert commands
