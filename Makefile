@@ -15,6 +15,8 @@ TRAIN  ?= train
 VAL    ?= val
 TEST   ?= test
 ARGS   ?=
+TTA    ?=
+VIDEO  ?=
 COMPETITION ?=
 MESSAGE ?=
 MODELS := v1 v1-report v3 v3-report v5n v5s v5m v5m-report v5l v5l-report v5x
@@ -45,6 +47,9 @@ submit: asked eval runs/$(MODEL)/submission.csv  ## score MODEL, then send its C
 	@$(H) submit runs/$(MODEL)/submission.csv --competition '$(COMPETITION)' --message '$(MESSAGE)'
 asked:
 	@test -n '$(COMPETITION)' -a -n '$(MESSAGE)' || { echo 'want make submit COMPETITION=slug MESSAGE="..."' >&2; exit 2; }
+video: runs/$(MODEL)/best.pt  ## MODEL's detections drawn on VIDEO, a file or an address, with its sound
+	@test -n '$(VIDEO)' || { echo 'want make video VIDEO=a file or an address' >&2; exit 2; }
+	$(H) video $(<D) '$(VIDEO)' --out $(<D)/video.mp4 --csv $(<D)/video.csv --npz $(<D)/video.npz --track
 report: runs/$(MODEL)/report.html  ## one page about MODEL's run
 leaderboard: $(READY)  ## every scored run, best first
 	@$(H) leaderboard --html runs/leaderboard.html
@@ -61,7 +66,7 @@ bench: $(READY)  ## NMS, sweep and fusion beside torchvision, cell by cell and e
 	for each in nms sweep fusion; do $(BIN)/python benchmarks/$$each.py || exit; done
 bench-evaluate: $(READY)  ## scoring beside the COCO packages, which get an environment of their own
 	$(BIN)/python benchmarks/evaluation.py $(ARGS)
-.PHONY: help setup demo data train $(MODELS:%=train-%) eval sweep ensemble submission submit asked report leaderboard test test-all check bench bench-evaluate
+.PHONY: help setup demo data train $(MODELS:%=train-%) eval sweep ensemble submission submit asked video report leaderboard test test-all check bench bench-evaluate
 
 # --- how each file is made ----------------------------------------------------------------------------------
 
@@ -83,9 +88,9 @@ data/VOC2007: | $(READY)
 runs/%/best.pt: | $(READY) $$(filter data/VOC2007 data/demo,$$(DATA))
 	$(H) train $(or $(RECIPE),$*) --data $(DATA) --train-split $(TRAIN) --val-split $(VAL) --out $(@D) --resume $(ARGS)
 runs/%/val.npz: runs/%/best.pt
-	$(H) predict $(@D) --data $(DATA) --split $(VAL) --out $@
+	$(H) predict $(@D) --data $(DATA) --split $(VAL) --out $@ $(TTA)
 runs/%/test.npz: runs/%/best.pt
-	$(H) predict $(@D) --data $(DATA) --split $(TEST) --out $@
+	$(H) predict $(@D) --data $(DATA) --split $(TEST) --out $@ $(TTA)
 runs/ensemble/fusion.json: $(MEMBERS:%=runs/%/val.npz)
 	$(H) fuse --search $^ --data $(DATA) --split $(VAL) --out $@
 runs/ensemble/val.npz: runs/ensemble/fusion.json $(MEMBERS:%=runs/%/val.npz)

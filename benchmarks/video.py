@@ -19,10 +19,9 @@ import av
 import cv2
 import numpy as np
 
-from evaluate.footage import Found
+from evaluate.footage import Footage, Found, gather
 from harness.backends import open_model
 from harness.photos import read_photo
-from harness.predict import pick_device
 from harness.video.detect import finder
 from harness.video.job import film
 from harness.video.pipeline import Finder
@@ -55,15 +54,17 @@ def write_film(photos: list[Path], path: Path, *, moving: bool) -> Path:
 
 def repeat(clip: Path, path: Path, times: int) -> Path:
     """The packets of a clip of SECONDS, over and over."""
+    last: dict[int, int] = {}
     with av.open(path, "w") as out:
         for turn in range(times):
             with av.open(clip) as given:
                 tracks = given.streams
                 copies = out.streams if turn else [out.add_stream_from_template(track) for track in tracks]
                 for packet in given.demux():
-                    if packet.size:
-                        ticks = round(turn * SECONDS / packet.time_base)
+                    ticks = round(turn * SECONDS / packet.time_base)
+                    if packet.size and packet.dts + ticks > last.get(packet.stream.index, -(2**40)):
                         packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
+                        last[packet.stream.index] = packet.dts
                         packet.stream = copies[packet.stream.index]
                         out.mux(packet)
     return path
@@ -86,21 +87,16 @@ def tone(number: int) -> av.AudioFrame:
     return frame
 
 
-class Drift:
-    """Stands in for a detector: eight boxes that drift, found at once."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, images: list[np.ndarray]) -> list[Found]:
-        found = []
-        for _ in images:
-            corner = 80 * np.arange(8)[:, None] % (500, 300) + self.count % 400
-            xyxy = np.hstack([corner, corner + 60 + 30 * np.arange(8)[:, None]])
-            score = 0.3 + 0.08 * np.arange(8) + 0.001 * (self.count % 50)
-            found.append(Found(np.arange(8), xyxy, score, np.zeros(8, int)))
-            self.count += 1
-        return found
+def drift(pictures: int) -> Footage:
+    """What a detector might have found: eight boxes a picture that drift."""
+    found = []
+    for number in range(pictures):
+        corner = 80 * np.arange(8)[:, None] % (500, 300) + number % 400
+        xyxy = np.hstack([corner, corner + 60 + 30 * np.arange(8)[:, None]])
+        score = 0.3 + 0.08 * np.arange(8) + 0.001 * (number % 50)
+        found.append(Found(np.arange(8), xyxy, score, np.zeros(8, int)))
+    ids = [f"frame_{number}.jpg" for number in range(pictures)]
+    return gather(ids, tuple("abcdefgh"), np.arange(pictures) / RATE, np.zeros(pictures), found)
 
 
 class Meter:
@@ -121,14 +117,14 @@ def resident() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 
-def measure(clip: Path, finder: Finder) -> str:
+def measure(clip: Path, boxes: Finder | Footage) -> str:
     """Film a clip. -> its cost, in words."""
     meter = Meter()
     before, wall, cpu = resident(), time.perf_counter(), time.process_time()
     film(
         lambda: VideoFile(clip),
         clip.with_name("out.mp4"),
-        finder,
+        boxes,
         conf=0.25,
         track=False,
         bar=lambda what, total: nullcontext(meter),
@@ -152,18 +148,17 @@ def main() -> None:
     photos = sorted(given.photos.glob("*.jpg"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        drift = Finder(Drift(), tuple("abcdefgh"), 1)
         still, pan = (write_film(photos, folder / f"{moving}.mp4", moving=moving) for moving in (False, True))
         for clip, what in ((still, "still"), (pan, "moving")):
-            print(f"{what} camera, no detector: {measure(clip, drift)}", flush=True)
+            print(f"{what} camera, no detector: {measure(clip, drift(SECONDS * RATE))}", flush=True)
         if given.weights:
-            model, size, precision = open_model(given.weights, pick_device("auto"), "auto")
+            model, size, precision = open_model(given.weights, "auto", "auto")
             found_by = finder(model, size=size, precision=precision, conf_min=0.05, iou_max=0.45)
             found_by.find([np.zeros((SIZE[1], SIZE[0], 3), np.uint8)])
             print(f"moving camera, {given.weights.name} at {size}: {measure(pan, found_by)}", flush=True)
         if given.minutes:
             long = repeat(still, folder / "long.mp4", given.minutes * 60 // SECONDS)
-            print(f"still camera for {given.minutes} minutes: {measure(long, drift)}")
+            print(f"still camera for {given.minutes} minutes: {measure(long, drift(given.minutes * 60 * RATE))}")
 
 
 if __name__ == "__main__":

@@ -68,8 +68,10 @@ class Boxes:
                 object.__setattr__(self, name, np.ascontiguousarray(given, dtype=dtype))
             if np.issubdtype(dtype, np.integer):
                 self._refuse(getattr(self, name) != given, f"{name} has values that are not {dtype.__name__}")
-        self._refuse(~np.isfinite(self.xyxy).all(axis=1), "xyxy has NaN or infinity")
-        self._refuse((self.xyxy[:, 2:] < self.xyxy[:, :2]).any(axis=1), "xyxy has x2 < x1 or y2 < y1 (is it xywh?)")
+        x1, y1, x2, y2 = self.xyxy.T  # column by column: reducing rows of four takes 6 times longer
+        finite = np.isfinite(x1) & np.isfinite(y1) & np.isfinite(x2) & np.isfinite(y2)
+        self._refuse(~finite, "xyxy has NaN or infinity")
+        self._refuse((x2 < x1) | (y2 < y1), "xyxy has x2 < x1 or y2 < y1 (is it xywh?)")
         for name, limit in (("image", len(self.image_ids)), ("label", len(self.classes))):
             column = getattr(self, name)
             self._refuse((column < 0) | (column >= limit), f"{name} is outside [0, {limit})")
@@ -167,6 +169,8 @@ def align(dets: Detections, truth: GroundTruth) -> Detections:
 
     Raises InputError, naming some, when either lists an image the other lacks or dets uses a class truth lacks.
     """
+    if (dets.image_ids, dets.classes) == (truth.image_ids, truth.classes):
+        return dets
     for here, there, what in (
         (dets.image_ids, truth.image_ids, "detections look at images that the truth does not list"),
         (truth.image_ids, dets.image_ids, "detections do not look at images that the truth lists"),
@@ -175,8 +179,6 @@ def align(dets: Detections, truth: GroundTruth) -> Detections:
         extra = sorted(set(here) - set(there))
         if extra:
             raise InputError(f"{what}: {len(extra)}, such as {', '.join(extra[:5])}")
-    if (dets.image_ids, dets.classes) == (truth.image_ids, truth.classes):
-        return dets
     image_at = {name: i for i, name in enumerate(truth.image_ids)}
     label_at = {name: i for i, name in enumerate(truth.classes)}
     image = np.array([image_at[name] for name in dets.image_ids], np.int32)

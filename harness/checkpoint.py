@@ -58,6 +58,9 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
+KEYS = {field.name for field in dataclasses.fields(Recipe)}  # checkpoints may have some that went since
+
+
 def describe(recipe: Recipe, model: Detector) -> dict[str, Any]:
     """What `load_detector` needs beside the state: the recipe and the classes."""
     return {"recipe": dataclasses.asdict(recipe), "classes": list(model.classes)}
@@ -76,7 +79,7 @@ def read_weights(path: Path) -> tuple[Weights, Recipe | None]:
         if _is_ours(path):
             content = load(path)
             try:
-                recipe = Recipe(**content["recipe"])
+                recipe = Recipe(**{name: value for name, value in content["recipe"].items() if name in KEYS})
                 return Weights(recipe.model, tuple(content["classes"]), content["state"]), recipe
             except (KeyError, TypeError) as error:
                 raise InputError(f"{path}: want weights this version wrote, such as best.pt: {error}") from None

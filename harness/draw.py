@@ -53,7 +53,7 @@ def outlines(image: Image, xyxy: Array, labels: Array) -> Iterator[tuple[Point, 
 
 
 def captions(image: Image, xyxy: Array, labels: Array, texts: Sequence[str]) -> Iterator[tuple[int, int, Image]]:
-    """Left, top and pixels of a plate for each text, above its box's top left corner or as near as (h, w, ...) allows."""
+    """Left, top and pixels of a plate for each text, above its box's top left corner or as near as there is room."""
     for row in range(len(texts))[::-1]:
         (left, top), _ = _ends(xyxy[row])
         plate = _plate(texts[row], _colour(labels[row]), 2 + 7 * line_width(image))[: image.shape[0], : image.shape[1]]

@@ -66,7 +66,7 @@ MATRIX = {
     "no sound": Clip(sounds=()),
     "rotated by 90": Clip(rotation=90),
     "rotated by 180": Clip(rotation=180),
-    "odd width and height": Clip(size=(95, 127), pix_fmt="yuv444p"),
+    "odd width and height": Clip(size=(97, 127), pix_fmt="yuv444p"),
     "non-square pixels": Clip(pixel_aspect=Fraction(4, 3)),
     "4:4:4": Clip(pix_fmt="yuv444p"),
     "WebM": Clip(".webm", codec="libvpx", sounds=(Sound(codec="libopus"),)),

@@ -49,6 +49,14 @@ def test_a_saved_detector_comes_back_with_the_same_output(recipe, tmp_path):
         assert found == recipe and all(torch.equal(a, b) for a, b in pairs)
 
 
+def test_weights_saved_with_a_recipe_key_that_went_since_are_read(tmp_path):
+    model = checkpoint.build(SMALLEST[-1], CLASSES)
+    content = checkpoint.describe(SMALLEST[-1], model) | {"state": model.state_dict()}
+    content["recipe"]["multi_scale"] = 0.3
+    checkpoint.save(content, tmp_path / "old.pt")
+    assert checkpoint.load_detector(tmp_path / "old.pt")[1] == SMALLEST[-1]
+
+
 @pytest.mark.parametrize("name", ["yolov5q", "yolov1-resnet20", "resnet18", "yolov3-tiny"])
 def test_an_unknown_model_is_refused_with_those_there_are(name):
     with pytest.raises(InputError, match=f"model={name}: want yolov1-resnet18, .*yolov3, or yolov5n"):

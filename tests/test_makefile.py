@@ -17,7 +17,18 @@ def plan(*words):
 
 
 @pytest.mark.parametrize(
-    "words", [["demo"], ["data"], ["train-v5l"], ["eval"], ["sweep"], ["submission"], ["report"], ["ensemble"]]
+    "words",
+    [
+        ["demo"],
+        ["data"],
+        ["train-v5l"],
+        ["eval"],
+        ["sweep"],
+        ["submission"],
+        ["report"],
+        ["ensemble"],
+        ["video", "VIDEO=a.mp4"],
+    ],
 )
 def test_commands_parse(words):
     commands = plan(*words)
@@ -42,5 +53,18 @@ def test_a_model_goes_where_its_name_says():
 def test_help_names_every_target_people_type():
     told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     listed = {line.split()[0] for line in told.splitlines()}
-    targets = {"setup", "demo", "data", "train", "eval", "sweep", "submission", "report", "leaderboard"}
+    targets = {
+        "setup",
+        "demo",
+        "data",
+        "train",
+        "eval",
+        "sweep",
+        "submission",
+        "report",
+        "leaderboard",
+        "ensemble",
+        "submit",
+        "video",
+    }
     assert listed >= targets | {"test", "test-all", "check", "help"}

@@ -1,6 +1,8 @@
 """`harness video`, from weights to a film, a CSV and a table."""
 
+import importlib.util
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -94,3 +96,15 @@ def test_wrong_input_is_one_line_and_status_2(words, says, place, capsys, monkey
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("harness:")]
     assert len(told) == 1 and says in told[0]
     assert not (place / "x.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    ("package", "words"), [("av", ["w.pt", "clip.mp4"]), ("yt_dlp", ["w.pt", "http://127.0.0.1:9/clip.mp4"])]
+)
+def test_a_package_that_is_missing_is_named_with_what_to_install(package, words, place, capsys, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *at: None if name == package else found(name, *at))
+    for name in [name for name in sys.modules if name.startswith("harness.video")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert video(place, *words) == 2
+    assert "pip install" in capsys.readouterr().err

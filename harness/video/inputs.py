@@ -14,8 +14,9 @@ from av.stream import Stream
 from evaluate.tables import InputError
 from harness.data.source import PHOTO_SUFFIXES
 from harness.photos import read_photo
+from harness.video.pixels import Colours, from_rgb
 from harness.video.shots import Shots
-from harness.video.source import Colours, Event, Picture, Source, VideoFile
+from harness.video.source import Event, Picture, Source, VideoFile
 
 
 def open_input(text: str, rate: Fraction) -> Source:
@@ -67,7 +68,8 @@ class PictureFolder(_Silent):
             if image.shape != shape:
                 there, wanted = (f"{w} x {h}" for h, w, _ in (image.shape, shape))
                 raise InputError(f"{path}: want {wanted} pixels as {self._paths[0].name} has, there are {there}")
-            yield Picture(index, index, 1, image, shots.number(image))
+            planes = from_rgb(image, self.colours)
+            yield Picture(index, index, 1, planes, (shape[0], shape[1]), shots.number(planes))
 
 
 class Camera(_Silent):
@@ -101,8 +103,8 @@ class Camera(_Silent):
             if not came:
                 break
             last = max(last + 1, round(1000 * (time.monotonic() - start)))
-            image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-            yield Picture(index, last, 0, image, shots.number(image))
+            planes = from_rgb(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), self.colours)
+            yield Picture(index, last, 0, planes, image.shape[:2], shots.number(planes))
             index += 1
         if not index:
             raise InputError(f"camera {self._name}: no picture came")

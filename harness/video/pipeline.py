@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -12,8 +12,8 @@ from evaluate.footage import Footage, Found, gather
 from evaluate.tables import Array, InputError, written_whole
 from evaluate.track import Tracker
 from harness.augment import Image
-from harness.draw import draw_boxes
 from harness.video.ahead import ahead
+from harness.video.pixels import Colours, Planes, as_frame, draw, of_frame, to_rgb
 from harness.video.source import AnyPacket, Event, Picture, Source
 from harness.video.writer import Writer, want_format
 
@@ -37,7 +37,7 @@ def detected(source: Source, finder: Finder) -> Steps:
     """Each picture with what is found on it, some looked at together; packets keep their place."""
 
     def answered(events: list[Event]) -> Steps:
-        images = [event.image for event in events if isinstance(event, Picture)]
+        images = [_rgb(source, event) for event in events if isinstance(event, Picture)]
         found = iter(finder.find(images) if images else [])
         for event in events:
             yield (event, next(found)) if isinstance(event, Picture) else event
@@ -108,12 +108,13 @@ def render(source: Source, steps: Steps, classes: Sequence[str], out: Path, conf
     ):
         for step in coming:
             if isinstance(step, tuple):
-                picture, found = step[0], _inside(step[1], step[0].image)
-                writer.show(picture, drawn(picture.image, found, classes, conf))
+                picture, found = step[0], _inside(*step)
+                writer.show(picture, drawn(picture.planes, source.colours, found, classes, conf))
                 record.add(picture, found)
                 done(1)
             else:
                 writer.copy(step)
+        source.damaged += writer.refused
     return record.table()
 
 
@@ -123,18 +124,25 @@ def shown(boxes: Footage | Found, conf: float) -> Array:
     return chosen
 
 
-def drawn(image: Image, found: Found, classes: Sequence[str], conf: float) -> Image:
-    """A copy of the picture with its boxes, the best on top, each captioned with class and score or track."""
+def drawn(planes: Planes, colours: Colours, found: Found, classes: Sequence[str], conf: float) -> Any:
+    """FFmpeg's frame of the picture with its boxes, the best on top, each captioned with class and score or track."""
     rows = np.flatnonzero(shown(found, conf))
     rows = rows[np.argsort(-found.score[rows], kind="stable")]
     texts = [
         f"{classes[found.label[row]]} {found.track[row] or format(found.score[row], '.2f')}" for row in rows.tolist()
     ]
-    return draw_boxes(image, found.xyxy[rows], found.label[rows], texts)
+    frame = as_frame(planes)
+    draw(of_frame(frame), colours, found.xyxy[rows], found.label[rows], texts)
+    return frame
 
 
-def _inside(found: Found, image: Image) -> Found:
-    h, w = image.shape[:2]
+def _rgb(source: Source, picture: Picture) -> Image:
+    h, w = picture.size
+    return to_rgb(picture.planes, source.colours)[:h, :w]
+
+
+def _inside(picture: Picture, found: Found) -> Found:
+    h, w = picture.size
     xyxy = found.xyxy.clip(0, (w, h, w, h))
     keep = (xyxy[:, 2:] > xyxy[:, :2]).all(1)
     return Found(*(column[keep] for column in found._replace(xyxy=xyxy)))

@@ -4,6 +4,7 @@ Boxes are drawn on these planes, so that what lies beside a box is not turned in
 and a little colour. RGB is made for the detector alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,24 +62,38 @@ def from_rgb(image: Image, colours: Colours) -> Planes:
 
 def to_rgb(planes: Planes, colours: Colours) -> Image:
     """-> (h, w, 3)."""
-    frame: Any = av.VideoFrame.from_numpy_buffer(planes, "yuv420p")
+    frame = as_frame(planes)
     frame.colorspace, frame.color_range = colours.matrix, colours.range
     image: Image = frame.to_ndarray(format="rgb24", threads=1)
     return image
 
 
-def split(planes: Planes) -> tuple[Array, Array, Array]:
+def as_frame(planes: Planes) -> Any:
+    """A copy for FFmpeg. PyAV's own way takes two rows too few where the height is no multiple of four."""
+    light, *_ = parts = split(planes)
+    frame = av.VideoFrame(light.shape[1], light.shape[0], "yuv420p")
+    for part, place in zip(parts, of_frame(frame), strict=True):
+        place[:] = part
+    return frame
+
+
+def of_frame(frame: Any) -> list[Array]:
+    """Views of brightness (h, w), blueness and redness (h / 2, w / 2) of FFmpeg's frame."""
+    rows = [np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size) for plane in frame.planes]
+    return [part[: plane.height, : plane.width] for part, plane in zip(rows, frame.planes, strict=True)]
+
+
+def split(planes: Planes) -> list[Array]:
     """Views of brightness (h, w), blueness and redness (h / 2, w / 2)."""
     w = planes.shape[1]
     h = planes.shape[0] * 2 // 3
     light, blueness, redness = np.split(planes.reshape(-1), [h * w, h * w * 5 // 4])
-    return light.reshape(h, w), blueness.reshape(h // 2, w // 2), redness.reshape(h // 2, w // 2)
+    return [light.reshape(h, w), blueness.reshape(h // 2, w // 2), redness.reshape(h // 2, w // 2)]
 
 
-def draw(planes: Planes, colours: Colours, xyxy: Array, labels: Array, texts: list[str]) -> Planes:
-    """A copy with boxes and captions, as `harness.draw.draw_boxes` draws them on RGB."""
-    planes = planes.copy()
-    light, *tints = split(planes)
+def draw(parts: Sequence[Array], colours: Colours, xyxy: Array, labels: Array, texts: Sequence[str]) -> None:
+    """Boxes and captions on brightness and tints, in place, as `harness.draw.draw_boxes` draws them on RGB."""
+    light, *tints = parts
     for (x1, y1), (x2, y2), colour, thick in outlines(light, xyxy, labels):
         bright, *tinted = colours.of(np.array([[colour]], np.uint8))[0, 0].tolist()
         cv2.rectangle(light, (x1, y1), (x2, y2), bright, thick)
@@ -91,4 +106,3 @@ def draw(planes: Planes, colours: Colours, xyxy: Array, labels: Array, texts: li
         light[2 * y : 2 * (y + h), 2 * x : 2 * (x + w)] = large[..., 0]
         for channel, tint in enumerate(tints, start=1):
             tint[y : y + h, x : x + w] = small[..., channel]
-    return planes

@@ -21,6 +21,7 @@ from harness.augment import Image
 from harness.video.pixels import Colours, Planes, from_rgb
 from harness.video.shots import Shots
 
+NOT_TURNED = [1, 0, 0, 0, 1]  # a display matrix, as `_display_matrix` gives it
 FAILURES_MAX = 1000  # reads in a row that bring nothing: the rest of the file is lost
 
 
@@ -31,7 +32,8 @@ class Picture:
     index: int  # from 0
     pts: int  # when it is shown, in the source's time_base; grows strictly
     duration: int  # in the source's time_base, 0 where the file does not say
-    planes: Planes  # upright, of the same size for all
+    planes: Planes  # upright, of the same shape for all
+    size: tuple[int, int]  # height and width without what makes odd sides even
     shot: int  # number of the shot, from 0; another one after each cut
 
 
@@ -68,8 +70,8 @@ class VideoFile:
 
     Damaged parts are skipped and counted, and so are pictures that the file's index lists but that are not there.
     Times are the file's; where a format's clock starts anywhere (MPEG-TS), they count from the file's first. A picture
-    without a time, or with one that does not grow, is shown a tick after the one before. Should the size change on
-    the way, pictures are scaled to the first one's.
+    without a time follows the one before at the file's rate, one whose time does not grow by a tick. Should the size
+    change on the way, pictures are scaled to the first one's.
     """
 
     live = False
@@ -93,7 +95,7 @@ class VideoFile:
         self.metadata = dict(self._container.metadata)
         self.chapters = self._container.chapters()
         self.damaged = 0
-        self._matrix: list[int] = []
+        self._matrix, self._size = NOT_TURNED, (0, 0)
         self._shift = Fraction(0)
         starts_anywhere: Any = av.format.Flags.ts_discont.value
         if self._container.format.flags & starts_anywhere:
@@ -107,25 +109,36 @@ class VideoFile:
 
     def events(self) -> Generator["Event", None, None]:
         """Raises InputError when there is no picture."""
-        index, last, shape, shots = 0, None, None, Shots()
+        index, last, shots = 0, None, Shots()
         for decoded in self._decoded():
             if isinstance(decoded, Packet):
                 yield decoded
                 continue
-            if shape is None:
+            if last is None:
                 self._take_note(decoded)
             pts = decoded.pts if decoded.pts is not None else decoded.dts
-            pts = (last or 0) + 1 if pts is None else pts - round(self._shift / self.time_base)
+            if pts is None:
+                pts = 0 if last is None else last + max(1, round(1 / (self.rate * self.time_base)))
+            else:
+                pts -= round(self._shift / self.time_base)
             if last is not None and pts <= last:
                 pts = last + 1
-            image = _upright(decoded.to_ndarray(format="rgb24", threads=1), self._matrix)
-            shape = shape or image.shape
-            if image.shape != shape:
-                image = cv2.resize(image, shape[1::-1])
-            yield Picture(index, pts, decoded.duration, image, shots.number(image))
+            planes = self._planes(decoded)
+            yield Picture(index, pts, decoded.duration, planes, self._size, shots.number(planes))
             index, last = index + 1, pts
         if not index:
             raise InputError(f"{self.path}: want a video, no picture of this file can be decoded")
+
+    def _planes(self, frame: VideoFrame) -> Planes:
+        """What most files hold is taken as it is; the rest goes by RGB."""
+        h, w = frame.height, frame.width
+        if self._matrix == NOT_TURNED and (h, w) == self._size and h % 2 == w % 2 == 0:
+            if frame.format.name in ("yuv420p", "yuvj420p"):
+                return frame.to_ndarray()
+        image = _upright(frame.to_ndarray(format="rgb24", threads=1), self._matrix)
+        if image.shape[:2] != self._size:
+            image = cv2.resize(image, self._size[::-1])
+        return from_rgb(image, self.colours)
 
     def _decoded(self) -> Iterator["VideoFrame | AnyPacket"]:
         """Decoded frames, and the packets of the copied tracks with the time moved."""
@@ -139,6 +152,7 @@ class VideoFile:
                 yield packet
             else:
                 missing -= 1
+                self.damaged += packet.is_corrupt
                 yield from self._decode(packet)
         yield from self._decode(None)
         self.damaged += max(0, missing)
@@ -179,9 +193,12 @@ class VideoFile:
 
     def _take_note(self, frame: VideoFrame) -> None:
         """What the first frame says about all."""
-        self.colours = Colours(frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range)
+        matrix = frame.colorspace or 2  # 0 is RGB, which H.264's planes here are not
+        self.colours = Colours(matrix, frame.color_primaries, frame.color_trc, frame.color_range)
         self._matrix = _display_matrix(frame)
+        self._size = frame.height, frame.width
         if _lies_on_its_side(self._matrix):
+            self._size = frame.width, frame.height
             self.pixel_aspect = 1 / self.pixel_aspect
 
     def _length(self) -> int | None:
@@ -195,7 +212,7 @@ def _display_matrix(frame: VideoFrame) -> list[int]:
     A frame asked for its side data refers to itself from then on, and stays in memory until Python looks for such.
     """
     found: Any = frame.side_data.get("DISPLAYMATRIX")
-    return [int(n) for n in np.frombuffer(found, np.int32)[:5]] if found is not None else [1, 0, 0, 0, 1]
+    return np.rint(np.frombuffer(found, np.int32)[:5] / 65536).astype(int).tolist() if found is not None else NOT_TURNED
 
 
 def _lies_on_its_side(matrix: list[int]) -> bool:

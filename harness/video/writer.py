@@ -9,17 +9,15 @@ from typing import Any, Self
 import av
 import av.codec.context
 import av.error
-import numpy as np
 from av.stream import Stream
+from av.video.frame import VideoFrame
 
 from evaluate.tables import InputError
-from harness.augment import Image
 from harness.errors import JobError
 from harness.video.source import AnyPacket, Picture, Source
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-SETTINGS = {"preset": "veryfast", "crf": "20"}
-MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}  # H.264's number of a colour matrix -> swscale's
+SETTINGS = {"preset": "veryfast"}
 
 
 def want_format(path: Path) -> str:
@@ -32,8 +30,7 @@ def want_format(path: Path) -> str:
 class Writer:
     """A file in the making; as a context manager it is complete at the end, and worthless after an exception.
 
-    Times are the source's, in ticks of its time_base. H.264 wants even sides: odd ones get one more row or column,
-    a copy of the last.
+    Times are the source's, in ticks of its time_base.
     """
 
     def __init__(self, path: Path, source: Source, kind: str):
@@ -70,29 +67,19 @@ class Writer:
         except ValueError:  # no time, or one that runs backwards
             self.refused += 1
 
-    def show(self, picture: Picture, image: Image) -> None:
-        """Add `image` (h, w, 3) in the place of a picture of the source."""
+    def show(self, picture: Picture, frame: VideoFrame) -> None:
+        """Add a frame in the place of a picture of the source."""
         if self._video is None:
-            self._start(image)
-        h, w = image.shape[:2]
-        if h % 2 or w % 2:
-            image = np.pad(image, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge")
-        colours = self._source.colours
-        frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image)).reformat(
-            format="yuv420p",
-            dst_colorspace=MATRICES.get(colours.matrix),
-            dst_color_range=colours.range or None,
-            threads=1,
-        )
+            self._start(frame)
         frame.pts, frame.time_base, frame.duration = picture.pts, self._source.time_base, picture.duration
         self._container.mux(self._video.encode(frame))
 
-    def _start(self, image: Image) -> None:
+    def _start(self, frame: VideoFrame) -> None:
         """Add the streams: all of the source is known now."""
-        source, (h, w) = self._source, image.shape[:2]
+        source = self._source
         video = self._container.add_stream("h264", source.rate, dict(SETTINGS), time_base=source.time_base)
         context = video.codec_context
-        context.width, context.height = w + w % 2, h + h % 2
+        context.width, context.height = frame.width, frame.height
         context.pix_fmt = "yuv420p"
         context.thread_type = av.codec.context.ThreadType.FRAME
         context.sample_aspect_ratio = source.pixel_aspect
