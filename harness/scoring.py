@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluate import bootstrap, sweep
-from evaluate.tables import Detections, GroundTruth
+from evaluate.tables import Detections, GroundTruth, InputError
 from harness import provenance
 from submit import formats
 from submit.ledger import Ledger, ScoreRow
@@ -86,7 +86,9 @@ def comparison_text(result: dict[str, Any]) -> str:
 def read(
     path: Path, truth: GroundTruth, conf: float | None, iou: float | None, candidates_max: int, keep_max: int
 ) -> Detections:
-    """A .npz table or a submission .csv, after NMS at `iou` and `conf` where both are given."""
+    """A .npz table or a submission .csv, after NMS at `iou` and `conf` where they are given, which go together."""
+    if (conf is None) != (iou is None):
+        raise InputError("want --conf and --iou together, or neither: they are one cell of a sweep")
     if path.suffix == ".csv":
         dets = formats.read(path, truth.classes, image_ids=truth.image_ids)
     else:

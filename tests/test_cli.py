@@ -175,3 +175,10 @@ def test_another_projects_package_in_the_way_is_named(tmp_path):
     script = "import sys; sys.path.insert(0, '.'); from harness.cli import main; sys.exit(main(['--help']))"
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2 and "use .venv/bin/harness" in done.stderr
+
+
+@pytest.mark.parametrize("half", [["--conf", "0.1"], ["--iou", "0.5"]])
+def test_half_a_cell_is_refused(flow, half, capsys):
+    words = ["score", str(flow / "runs/tiny/val.npz"), "--data", str(flow / "data"), "--split", "val", *half]
+    assert main(words) == 2
+    assert "--conf and --iou together" in capsys.readouterr().err
