@@ -30,28 +30,6 @@ class Difference:
         return self.low > 0 or self.high < 0
 
 
-def interval(
-    dets: Detections,
-    truth: GroundTruth,
-    *,
-    iou_min: float = 0.5,
-    eleven_point: bool = False,
-    replicates: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """The middle `level` of VOC mAP over test sets drawn from this one's images with replacement.
-
-    A class without truth in a replicate is left out of its mean. Where classes have few truths, replicates score a
-    little higher than the set itself, and the interval lies higher with them.
-
-    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13. Raises what `voc_map` raises.
-    """
-    return score_with_interval(
-        dets, truth, iou_min=iou_min, eleven_point=eleven_point, replicates=replicates, level=level, seed=seed
-    )[1]
-
-
 def score_with_interval(
     dets: Detections,
     truth: GroundTruth,
@@ -62,10 +40,16 @@ def score_with_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[Score, tuple[float, float]]:
-    """`voc_map` and its `interval`, the tables matched once."""
+    """`voc_map`, and the middle `level` of its mean over test sets drawn from this one's images with replacement.
+
+    A class without truth in a replicate is left out of its mean. Where classes have few truths, replicates score a
+    little higher than the set itself, and the interval lies higher with them.
+
+    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13. Raises what `voc_map` raises.
+    """
     matches = match(dets, truth)
     whole = score(matches, iou_min=iou_min, eleven_point=eleven_point)
-    ap = _replicates(matches, truth, _draws(len(truth.image_ids), replicates, seed), iou_min, eleven_point)
+    ap = _replicates(matches, truth, draws(len(truth.image_ids), replicates, seed), iou_min, eleven_point)
     return whole, _middle(_mean(ap), level)
 
 
@@ -87,8 +71,8 @@ def compare(
     """
     matches = [match(dets, truth) for dets in (before, after)]
     scores = [score(found, iou_min=iou_min, eleven_point=eleven_point) for found in matches]
-    draws = _draws(len(truth.image_ids), replicates, seed)
-    aps = [_replicates(found, truth, draws, iou_min, eleven_point) for found in matches]
+    drawn = draws(len(truth.image_ids), replicates, seed)
+    aps = [_replicates(found, truth, drawn, iou_min, eleven_point) for found in matches]
     mean = Difference(scores[0].mean, scores[1].mean, *_middle(_mean(aps[1]) - _mean(aps[0]), level))
     classes: dict[str, Difference | None] = {}
     for c, name in enumerate(truth.classes):
@@ -111,9 +95,9 @@ def _middle(values: Array, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _draws(images: int, replicates: int, seed: int) -> Array:
+def draws(images: int, replicates: int, seed: int) -> Array:
     """How often each image, in order of ids, is drawn in each of R replicates. -> (I, R) of the least integer type."""
-    drawn = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), replicates)
+    drawn = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / max(images, 1)), replicates)
     return np.ascontiguousarray(drawn.T, np.min_scalar_type(drawn.max(initial=0)))
 
 

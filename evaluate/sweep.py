@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluate import bootstrap
 from evaluate.grid import Grid, checked, search
 from evaluate.sweep_csv import Cell, ClassCell, best, rank, read_csv, read_thresholds, write_csv
 from evaluate.tables import Array, Detections, GroundTruth
@@ -108,9 +109,9 @@ def _drawn(image_ids: tuple[str, ...], replicates: int, seed: int) -> tuple[Arra
     Images are drawn in the order of their ids, whatever order the table has.
     """
     images = len(image_ids)
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(images, np.full(images, 1 / max(images, 1)), replicates).T.astype(np.int32)
-    half = rng.permuted(np.tile(np.arange(images, dtype=np.int32) % 2, (HALVINGS, 1)), axis=1).T  # (I, HALVINGS)
+    draws = bootstrap.draws(images, replicates, seed).astype(np.int32)
+    alternate = np.tile(np.arange(images, dtype=np.int32) % 2, (HALVINGS, 1))
+    half = np.random.default_rng(seed).permuted(alternate, axis=1).T  # (I, HALVINGS)
     place = np.argsort(np.argsort(np.array(image_ids, np.str_)))
     return draws[place], np.stack([half, 1 - half], axis=2).reshape(images, -1)[place]
 

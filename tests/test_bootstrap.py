@@ -5,10 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluate.bootstrap import compare, interval, score_with_interval
+from evaluate.bootstrap import compare, score_with_interval
 from evaluate.tables import Detections, GroundTruth, InputError
 from evaluate.voc_map import voc_map
 from tests.oracles import detections, random_tables, reordered, truths
+
+
+def interval(dets, truth, **options):
+    return score_with_interval(dets, truth, **options)[1]
 
 
 def without_ties(dets):
@@ -55,11 +59,10 @@ def test_order_of_rows_images_and_classes_never_changes_an_interval(seed):
     assert moved == interval(dets, truth, replicates=50)
 
 
-def test_a_score_with_its_interval_is_the_score_and_the_interval():
+def test_a_score_with_its_interval_is_the_score():
     dets, truth = random_tables(3, images=20)
-    score, ends = score_with_interval(dets, truth, iou_min=0.6, replicates=50)
+    score, _ = score_with_interval(dets, truth, iou_min=0.6, replicates=50)
     assert score.per_class == voc_map(dets, truth, iou_min=0.6).per_class
-    assert ends == interval(dets, truth, iou_min=0.6, replicates=50)
 
 
 def test_images_that_are_all_alike_leave_no_doubt():
