@@ -164,6 +164,12 @@ def rank_key(group: Array, score: Array) -> Array:
     return (group.astype(np.int64) << 32) - bits
 
 
+def among_first(image: Array, most: int) -> Array:
+    """Which rows of a sorted image column are among the first `most` of their image. (n,) int -> (n,) bool."""
+    first_row: Array = np.searchsorted(image, image)
+    return np.arange(len(image)) - first_row < most
+
+
 def align(dets: Detections, truth: GroundTruth) -> Detections:
     """`dets` with its image and label columns re-indexed to truth's image_ids and classes.
 

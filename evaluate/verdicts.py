@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from evaluate.matching import match, ranking
-from evaluate.tables import Array, Boxes, Detections, GroundTruth, InputError, align
+from evaluate.tables import Array, Boxes, Detections, GroundTruth, InputError, align, among_first
 from evaluate.voc_map import average_precision
 
 KINDS = ("localisation", "class", "both", "duplicate", "background", "missed")
@@ -140,8 +140,7 @@ def best_first(dets: Detections, most: int | None = None) -> Array:
     if most is None:
         return rows
     by_image = np.argsort(dets.image[rows], kind="stable")
-    image = dets.image[rows[by_image]]
-    kept: Array = rows[np.sort(by_image[np.arange(len(rows)) - np.searchsorted(image, image) < most])]
+    kept: Array = rows[np.sort(by_image[among_first(dets.image[rows[by_image]], most)])]
     return kept
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluate.fusion_rule import Method, Rule
-from evaluate.tables import Detections, InputError, rank_key
+from evaluate.tables import Detections, InputError, among_first, rank_key
 
 STANDARD = "0.83,1,1.25,flip"
 
@@ -51,8 +51,7 @@ def join(tables: Sequence[Detections], candidates_max: int) -> Detections:
     parts = (np.concatenate([getattr(table, name) for table in tables]) for name in columns)
     joined = Detections(tables[0].image_ids, tables[0].classes, *parts)
     joined = joined.take(np.argsort(rank_key(joined.image, joined.score), kind="stable"))
-    rank = np.arange(len(joined)) - np.searchsorted(joined.image, joined.image)  # within its image
-    return joined.take(rank < candidates_max)
+    return joined.take(among_first(joined.image, candidates_max))
 
 
 def fused(tables: Sequence[Detections], method: Method | None, candidates_max: int) -> Detections:
