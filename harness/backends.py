@@ -4,6 +4,7 @@ An exported file stands alone: it takes images of any batch and size, decodes bo
 names, stride and image size. What runs it is a `Detector` like any other, so that everything that predicts takes it.
 """
 
+import functools
 import importlib
 import json
 import os
@@ -95,13 +96,12 @@ def export(model: Detector, size: int, path: Path, to: Literal["onnx", "openvino
         with written_whole(path) as scratch:
             _write_onnx(model, about, scratch)
         return
-    openvino = _imported("openvino")
     with tempfile.TemporaryDirectory(dir=path.parent, suffix=".part") as folder:
         onnx, scratch = Path(folder, "model.onnx"), Path(folder, path.name)
         _write_onnx(model, about, onnx)
-        graph = openvino.Core().read_model(onnx)
+        graph = _openvino_core().read_model(onnx)
         graph.set_rt_info(about, KEY)
-        openvino.save_model(graph, scratch, compress_to_fp16=False)
+        _imported("openvino").save_model(graph, scratch, compress_to_fp16=False)
         os.replace(scratch.with_suffix(".bin"), path.with_suffix(".bin"))
         os.replace(scratch, path)
 
@@ -150,24 +150,34 @@ def _read_onnx(path: Path, precision: str) -> tuple[Run, dict[str, Any]]:
 def _read_openvino(path: Path, precision: str) -> tuple[Run, dict[str, Any]]:
     if precision == "float16":
         raise InputError(f"{path}: want --precision float32 or bfloat16 with OpenVINO")
-    openvino = _imported("openvino")
+    core = _openvino_core()
     dtype = pick_precision(precision, torch.device("cpu"))
     settings = {
         "INFERENCE_PRECISION_HINT": "f32" if dtype == torch.float32 else "bf16",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
     }
     try:
-        graph = openvino.Core().read_model(path)
+        graph = core.read_model(path)
     except RuntimeError as error:
         raise InputError(f"{path}: want a file of `harness export`: {_reason(error)}") from None
     about = graph.get_rt_info(KEY).astype(str) if graph.has_rt_info(KEY) else None
-    compiled = openvino.Core().compile_model(graph, "CPU", settings)
+    compiled = core.compile_model(graph, "CPU", settings)
 
     def run(images: Array) -> list[Array]:
         found = compiled([images])
         return [found[0], found[1]]
 
     return run, _about(path, about)
+
+
+@functools.cache
+def _openvino_core() -> Any:
+    """One for the life of the process.
+
+    The first to compile gives its thread a signal stack. If the last one goes on another thread (a collected cycle,
+    say), that stack is freed but stays set, and the next signal, such as Ctrl-C, ends the process (OpenVINO 2026.4).
+    """
+    return _imported("openvino").Core()
 
 
 def _about(path: Path, text: str | None) -> dict[str, Any]:

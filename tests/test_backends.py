@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -111,6 +113,26 @@ def test_openvino_in_bfloat16_is_near(run):
     (xyxy, score), (other_xyxy, other_score) = exact(images), rough(images)
     torch.testing.assert_close(other_score, score, rtol=0.1, atol=0.01)
     torch.testing.assert_close(other_xyxy, xyxy, rtol=0.05, atol=4)
+
+
+INTERRUPTED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from harness.backends import open_model
+models = [open_model(Path(sys.argv[1]), "cpu", "float32")]
+thread = threading.Thread(target=models.clear)
+thread.start(), thread.join()
+try:
+    os.kill(os.getpid(), signal.SIGINT), time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@needs_openvino
+def test_ctrl_c_is_heard_after_another_thread_let_a_model_go(run):
+    child = subprocess.run([sys.executable, "-c", INTERRUPTED, run / "best.xml"], capture_output=True, text=True)
+    assert (child.stdout, child.returncode) == ("interrupted\n", 0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
