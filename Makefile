@@ -19,6 +19,10 @@ TTA    ?=
 VIDEO  ?=
 COMPETITION ?=
 MESSAGE ?=
+PROFILE ?=
+SAMPLE  ?=
+FORM     = $(if $(PROFILE),--profile $(PROFILE))
+WITH     = $(if $(SAMPLE),--sample $(SAMPLE))
 MODELS := v1 v1-report v3 v3-report v5n v5s v5m v5m-report v5l v5l-report v5x
 
 .DEFAULT_GOAL := help
@@ -44,7 +48,7 @@ submission: runs/$(MODEL)/submission.csv  ## MODEL's detections on the test spli
 ensemble: runs/ensemble/val-final.npz  ## fuse the runs MEMBERS, say whether it is worth it, AP50 on the validation split
 	@$(H) score $< --data $(DATA) --split $(VAL)
 submit: asked eval runs/$(MODEL)/submission.csv  ## score MODEL, then send its CSV once and wait: COMPETITION=slug MESSAGE="..."
-	@$(H) submit runs/$(MODEL)/submission.csv --competition '$(COMPETITION)' --message '$(MESSAGE)'
+	@$(H) submit runs/$(MODEL)/submission.csv --competition '$(COMPETITION)' --message '$(MESSAGE)' $(FORM) $(WITH)
 asked:
 	@test -n '$(COMPETITION)' -a -n '$(MESSAGE)' || { echo 'want make submit COMPETITION=slug MESSAGE="..."' >&2; exit 2; }
 video: runs/$(MODEL)/best.pt  ## MODEL's detections drawn on VIDEO, a file or an address, with its sound
@@ -104,9 +108,9 @@ runs/%/final.npz: runs/%/test.npz runs/%/sweep.csv
 runs/%/val-final.npz: runs/%/val.npz runs/%/sweep.csv
 	$(H) apply $< --sweep $(@D)/sweep.csv --out $@
 runs/%/submission.csv: runs/%/final.npz
-	$(H) csv $< --out $@
-	$(H) check $@
+	$(H) csv $< --out $@ $(FORM) $(WITH) $(if $(PROFILE),--data $(DATA) --split $(TEST))
+	$(H) check $@ $(FORM) $(WITH)
 runs/%/score.json: runs/%/submission.csv
-	$(H) score $< --data $(DATA) --split $(TEST) --json > $@
+	$(H) score $< --data $(DATA) --split $(TEST) $(FORM) --json > $@
 runs/%/report.html: runs/%/score.json
 	$(H) report $(@D) --out $@

@@ -14,13 +14,13 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
-from evaluate.tables import Detections, InputError
+from evaluate.tables import InputError
 from harness.cli_data import data_app
 from harness.cli_evaluate import compare, convert, errors, score
 from harness.cli_fuse import fuse
 from harness.cli_options import Images, Split, say_skipped
 from harness.cli_predict import export, predict
-from harness.cli_submit import check, leaderboard, poll, submit
+from harness.cli_submit import check, csv, leaderboard, poll, submit
 from harness.cli_sweep import apply, sweep
 from harness.cli_video import video
 from harness.cli_weights import weights_app
@@ -39,7 +39,7 @@ app.command(data_app)
 app.command(weights_app)
 for verb in (predict, export, video, score, compare, errors, sweep, apply, fuse, convert):
     app.command(verb)
-for last in (check, submit, poll, leaderboard):
+for last in (csv, check, submit, poll, leaderboard):
     app.command(last)
 
 
@@ -67,22 +67,6 @@ def train(
         say_skipped(dataset)
     best = training.train(settings, train_set, val_set, out, device=device, resume=resume)
     print(f"{out / 'best.pt'}: AP50 {best:.4f} on {val_split}")
-
-
-@app.command
-def csv(
-    detections: Path,
-    /,
-    *,
-    out: Annotated[Path, Parameter(help="The submission to write (.csv).")],
-    sample: Annotated[Path | None, Parameter(help="sample_submission.csv: header, ids and their order.")] = None,
-) -> None:
-    """Write the competition's CSV: one row an image, its boxes in one cell."""
-    from submit.formats import write
-
-    table = Detections.load(detections)
-    write(table, out, sample=sample)
-    print(f"{out}: {len(table):,} boxes on {len(table.image_ids):,} images")
 
 
 @app.command

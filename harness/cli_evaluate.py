@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from evaluate.tables import InputError
-from harness.cli_options import AsJson, CandidatesMax, Data, Images, KeepMax, Split, Truth, load_answers
+from harness.cli_options import AsJson, CandidatesMax, Data, Images, KeepMax, ProfileName, Split, Truth, load_answers
+from submit.profile import DEFAULT, load_profile
 
 LEDGER = Path(os.environ.get("HARNESS_LEDGER", "runs/ledger.sqlite"))
 
@@ -27,6 +28,7 @@ def score(
     iou: Annotated[float | None, Parameter(help="With --conf: apply this cell first.")] = None,
     candidates_max: CandidatesMax = 3000,
     keep_max: KeepMax = 3000,
+    profile: ProfileName = DEFAULT,
     ledger: Annotated[Path, Parameter(help="Where scores are kept for the leaderboard.")] = LEDGER,
     as_json: AsJson = False,
 ) -> None:
@@ -34,6 +36,11 @@ def score(
     from harness import scoring
 
     answers = load_answers(data, split, images, truth)
+    form, sizes = load_profile(profile), None
+    if form.unit == "shares" and detections.suffix == ".csv":
+        from harness.convert import known_from, sizes_for
+
+        sizes = sizes_for(form, known_from(data, split, images=images), answers.image_ids)
     result = scoring.score(
         detections,
         answers,
@@ -43,6 +50,8 @@ def score(
         iou=iou,
         candidates_max=candidates_max,
         keep_max=keep_max,
+        profile=form,
+        sizes=sizes,
     )
     scoring.record(result, detections, answers, ledger=ledger)
     print(json.dumps(result) if as_json else scoring.as_text(result))
@@ -116,6 +125,7 @@ def convert(
         Literal["npz", "coco", "csv", "submission", "devkit", "yolo"] | None,
         Parameter(name="--format", help="Of TARGET; folders (devkit, yolo) and submissions need it."),
     ] = None,
+    profile: Annotated[str | None, Parameter(help="Format of a submission: a name, or a profile file (.toml).")] = None,
 ) -> None:
     """Detections, or the truth of DATA, from and to the files of other tools: COCO, VOC devkit, YOLO, pandas."""
     from evaluate.interop import InteropError
@@ -123,8 +133,9 @@ def convert(
 
     try:
         known = known_from(data, split, images=images, truth=truth, annotated=str(source) == "truth")
-        table = known.truth if known and known.truth and str(source) == "truth" else read(source, known)
-        write(table, target, known, format=to, split=split)
+        form = load_profile(profile) if profile else None
+        table = known.truth if known and known.truth and str(source) == "truth" else read(source, known, profile=form)
+        write(table, target, known, format=to, profile=form, split=split)
     except InteropError as error:
         print("\n".join(error.problems), file=sys.stderr)
         raise InputError(f"{source}: bad rows, {len(error.problems)} listed above; nothing was written") from None

@@ -21,6 +21,9 @@ Data = Annotated[
 Truth = Annotated[Path | None, Parameter(help="Truth without a data set: a list file or a .npz table.")]
 Images = Annotated[Path | None, Parameter(help="Folder of DATA's photos, where it is not beside DATA.")]
 Split = Annotated[str, Parameter(help="Name of a split of DATA, such as val.")]
+ProfileName = Annotated[
+    str, Parameter(name="--profile", help="Format of the CSV: a name such as vinbigdata, or a profile file (.toml).")
+]
 CandidatesMax = Annotated[int, Parameter(help="Boxes an image that enter NMS, best first.")]
 KeepMax = Annotated[int, Parameter(help="Boxes an image that leave NMS, best first.")]
 

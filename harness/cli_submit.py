@@ -1,4 +1,4 @@
-"""From a CSV to the board: check, submit, poll, leaderboard. No torch."""
+"""From a table to the board: csv, check, submit, poll, leaderboard. No torch."""
 
 import json
 import sys
@@ -8,23 +8,55 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from evaluate.tables import InputError
+from evaluate.tables import Detections, InputError
 from harness.cli_evaluate import LEDGER
-from harness.cli_options import AsJson
+from harness.cli_options import AsJson, Data, Images, ProfileName, Split
 from harness.errors import JobError
+from submit.profile import DEFAULT, load_profile
 
 if TYPE_CHECKING:
     from submit.check import Summary
     from submit.ledger import SubmissionRow
 
-Sample = Annotated[Path | None, Parameter(help="sample_submission.csv to agree with.")]
+Sample = Annotated[Path | None, Parameter(help="sample_submission.csv: header, ids and their order.")]
 Book = Annotated[Path, Parameter(name="--ledger", help="Where scores and submissions are kept.")]
 Slug = Annotated[str, Parameter(name="--competition", help="The last part of the competition's address.")]
 
 
-def check(submission: Path, /, *, sample: Sample = None, ledger: Book = LEDGER, as_json: AsJson = False) -> None:
+def csv(
+    detections: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="The submission to write (.csv).")],
+    profile: ProfileName = DEFAULT,
+    sample: Sample = None,
+    data: Data = None,
+    split: Split = "test",
+    images: Images = None,
+) -> None:
+    """Write the competition's CSV: one row an image, its boxes in one cell. DATA is for boxes as shares of photos."""
+    from submit.formats import write
+
+    form, table, sizes = load_profile(profile), Detections.load(detections), None
+    if data is not None:
+        from harness.convert import known_from, sizes_for
+
+        sizes = sizes_for(form, known_from(data, split, images=images), table.image_ids)
+    write(table, out, profile=form, sample=sample, sizes=sizes)
+    print(f"{out}: {len(table):,} boxes on {len(table.image_ids):,} images")
+
+
+def check(
+    submission: Path,
+    /,
+    *,
+    profile: ProfileName = DEFAULT,
+    sample: Sample = None,
+    ledger: Book = LEDGER,
+    as_json: AsJson = False,
+) -> None:
     """Read a submission the way the grader does; lists every bad row, and what is odd beside the last good one."""
-    summary, odd = _checked(submission, sample, ledger)
+    summary, odd = _checked(submission, profile, sample, ledger)
     if as_json:
         print(json.dumps(asdict(summary) | {"warnings": odd}))
     else:
@@ -41,6 +73,7 @@ def submit(
     force: Annotated[bool, Parameter(help="Whatever the local score is, or without one.")] = False,
     reserve: Annotated[int, Parameter(help="Submissions of today to keep.")] = 0,
     dry_run: Annotated[bool, Parameter(help="Do everything but the upload.")] = False,
+    profile: ProfileName = DEFAULT,
     sample: Sample = None,
     ledger: Book = LEDGER,
     as_json: AsJson = False,
@@ -52,7 +85,7 @@ def submit(
     from submit.submission import Refused
     from submit.submission import submit as run
 
-    summary, odd = _checked(submission, sample, ledger)
+    summary, odd = _checked(submission, profile, sample, ledger)
     print("\n".join([f"{submission}: {summary.text()}", *(f"warning: {line}" for line in odd)]), file=sys.stderr)
     with Ledger(ledger) as book, Kaggle() as kaggle:
         try:
@@ -125,14 +158,14 @@ def leaderboard(
     print(json.dumps(board_json(rows, theirs)) if as_json else board_text(rows, theirs))
 
 
-def _checked(submission: Path, sample: Path | None, ledger: Path) -> tuple["Summary", list[str]]:
+def _checked(submission: Path, profile: str, sample: Path | None, ledger: Path) -> tuple["Summary", list[str]]:
     """The summary of a good file and its warnings. Prints every bad row of another, then raises SubmissionError."""
     from submit import check
-    from submit.formats import SubmissionError
     from submit.ledger import Ledger
+    from submit.rows import SubmissionError
 
     try:
-        summary = check.check(submission, sample=sample)
+        summary = check.check(submission, profile=load_profile(profile), sample=sample)
     except SubmissionError as error:
         print("\n".join(error.problems))
         raise

@@ -14,6 +14,7 @@ from harness.data.coco_json import CocoJson
 from harness.data.dataset import load_photos, load_split, load_truth, open_source
 from harness.data.source import measure, refuse
 from submit import formats
+from submit.profile import Profile, load_profile
 
 Format = Literal["npz", "coco", "csv", "submission", "devkit", "yolo"]
 Table = Detections | GroundTruth
@@ -75,9 +76,15 @@ def known_from(
     return Known(answers.image_ids, answers.classes, numbers, answers)
 
 
-def read(path: Path, known: Known | None = None) -> Table:
+def sizes_for(profile: Profile | None, known: Known | None, image_ids: Sequence[str]) -> list[Size] | None:
+    """(height, width) of the photos, where the profile's boxes are shares of them."""
+    return known.sizes(image_ids) if known and profile and profile.unit == "shares" else None
+
+
+def read(path: Path, known: Known | None = None, *, profile: Profile | None = None) -> Table:
     """Detections or a truth from any of the formats, told apart by suffix and content. Raises InputError.
 
+    A .csv is a submission as `profile` says, or else where it has the default's header.
     COCO results, the devkit's and YOLO's files need `known`: they do not say which images were looked at.
     """
     if path.is_dir():
@@ -90,14 +97,23 @@ def read(path: Path, known: Known | None = None) -> Table:
             return read_truth(path)
         case "coco":
             return read_results(path, _needed(known, path).numbers)
-        case "csv" if _starts_with(path, ",".join(formats.HEADER)):
-            return formats.read(path, classes, image_ids=image_ids)
+        case "csv" if profile or _starts_with(path, ",".join(load_profile().header)):
+            sizes = sizes_for(profile, known, image_ids or ())
+            return formats.read(path, classes, image_ids=image_ids, profile=profile, sizes=sizes)
         case "csv":
             return read_csv(path, image_ids=image_ids, classes=classes)
     raise InputError(f"{path}: want a .npz, .json or .csv, or a folder of the devkit's or YOLO's text files")
 
 
-def write(table: Table, path: Path, known: Known | None = None, *, format: Format | None = None, split: str) -> None:
+def write(
+    table: Table,
+    path: Path,
+    known: Known | None = None,
+    *,
+    format: Format | None = None,
+    profile: Profile | None = None,
+    split: str,
+) -> None:
     """Write `table` whole or not at all, in `format` or else as the suffix says. Raises InputError.
 
     Files of the devkit are named comp4_det_SPLIT_CLASS.txt. COCO's numbers are those of `known`, else the table's own.
@@ -117,7 +133,7 @@ def write(table: Table, path: Path, known: Known | None = None, *, format: Forma
         case "csv", _:
             write_csv(table, path)
         case "submission", Detections():
-            formats.write(table, path)
+            formats.write(table, path, profile=profile, sizes=sizes_for(profile, known, table.image_ids))
         case "devkit", Detections():
             write_devkit(table, path, prefix=f"comp4_det_{split}")
         case "yolo", _:

@@ -2,6 +2,7 @@
 
 import hashlib
 import tomllib
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from evaluate import bootstrap, sweep
 from evaluate.tables import Detections, GroundTruth, InputError
 from harness import provenance
 from submit import formats
+from submit.formats import Size
 from submit.ledger import Ledger, ScoreRow
+from submit.profile import Profile
 
 
 def score(
@@ -23,14 +26,17 @@ def score(
     iou: float | None = None,
     candidates_max: int = 3000,
     keep_max: int = 3000,
+    profile: Profile | None = None,
+    sizes: Sequence[Size] | None = None,
 ) -> dict[str, Any]:
     """Score a .npz table or a submission .csv, after NMS at `iou` and `conf` where both are given.
 
+    A .csv is as `profile` says; `sizes` of the truth's photos are for shares of them.
     -> split (as the leaderboard shall call it), metric, map, interval (95 %, over images; not for COCO), per_class
     {name: AP or None}, images, truths (that count), detections, conf, iou; with metric "coco" also its twelve numbers.
     Raises InputError for a file that is neither, or over other images.
     """
-    dets = read(path, truth, conf, iou, candidates_max, keep_max)
+    dets = read(path, truth, conf, iou, candidates_max, keep_max, profile, sizes)
     if metric == "coco":
         from evaluate.coco import coco_map
 
@@ -84,13 +90,20 @@ def comparison_text(result: dict[str, Any]) -> str:
 
 
 def read(
-    path: Path, truth: GroundTruth, conf: float | None, iou: float | None, candidates_max: int, keep_max: int
+    path: Path,
+    truth: GroundTruth,
+    conf: float | None,
+    iou: float | None,
+    candidates_max: int,
+    keep_max: int,
+    profile: Profile | None = None,
+    sizes: Sequence[Size] | None = None,
 ) -> Detections:
     """A .npz table or a submission .csv, after NMS at `iou` and `conf` where they are given, which go together."""
     if (conf is None) != (iou is None):
         raise InputError("want --conf and --iou together, or neither: they are one cell of a sweep")
     if path.suffix == ".csv":
-        dets = formats.read(path, truth.classes, image_ids=truth.image_ids)
+        dets = formats.read(path, truth.classes, image_ids=truth.image_ids, profile=profile, sizes=sizes)
     else:
         dets = Detections.load(path)
     if conf is None or iou is None:

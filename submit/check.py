@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from submit.formats import read
+from submit.formats import parse
 from submit.ledger import Ledger
+from submit.profile import Profile
 
 JUMP = 2.0  # times as many boxes as before, or as few
 EMPTY_JUMP = 0.05  # of all images
@@ -39,25 +40,26 @@ class Summary:
 def check(
     path: Path,
     *,
+    profile: Profile | None = None,
     sample: Path | None = None,
     classes: Sequence[str] | None = None,
     image_ids: Sequence[str] | None = None,
 ) -> Summary:
-    """Read the file as the competition's scorer would. Raises SubmissionError with every bad row (`formats.read`)."""
-    dets = read(path, classes, image_ids=image_ids, sample=sample)
-    per_image = np.bincount(dets.image, minlength=len(dets.image_ids))
-    per_class = np.bincount(dets.label, minlength=len(dets.classes))
+    """Read the file as the competition's scorer would. Raises SubmissionError with every bad row (`formats.parse`)."""
+    found = parse(path, classes, image_ids=image_ids, profile=profile, sample=sample)
+    per_image = np.bincount(found.image, minlength=len(found.image_ids))
+    per_class = np.bincount(found.label, minlength=len(found.classes))
     data = path.read_bytes()
     return Summary(
-        rows=len(dets.image_ids),
-        boxes=len(dets),
+        rows=len(found.image_ids),
+        boxes=len(found.image),
         boxes_mean=float(per_image.mean()) if len(per_image) else 0.0,
         boxes_max=int(per_image.max(initial=0)),
         images_without_boxes=int((per_image == 0).sum()),
-        boxes_per_class=dict(zip(dets.classes, per_class.tolist(), strict=True)),
+        boxes_per_class=dict(zip(found.classes, per_class.tolist(), strict=True)),
         bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
-        images_sha256=hashlib.sha256("\n".join(sorted(dets.image_ids)).encode()).hexdigest(),
+        images_sha256=hashlib.sha256("\n".join(sorted(found.image_ids)).encode()).hexdigest(),
     )
 
 

@@ -6,8 +6,9 @@ from dataclasses import asdict, replace
 import pytest
 
 from submit.check import Summary, check, last_good, warnings
-from submit.formats import SubmissionError, write
+from submit.formats import write
 from submit.ledger import Ledger
+from submit.rows import SubmissionError
 from tests.oracles import CLASSES, detections
 from tests.rows import SENT
 

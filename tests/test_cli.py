@@ -55,6 +55,25 @@ def test_the_submission_scores_what_its_table_scores(flow, capsys):
     assert scores[0]["map"] == pytest.approx(scores[1]["map"], abs=1e-3)
 
 
+@pytest.mark.parametrize("profile", ["open-images", "vinbigdata"])
+def test_a_submission_of_another_profile_is_written_checked_scored_and_converted(flow, capsys, profile):
+    data, run = ["--data", str(flow / "data"), "--split", "test"], flow / "runs" / "tiny"
+    table, csv, form = str(run / "final.npz"), str(flow / f"{profile}.csv"), ["--profile", profile]
+    ledger = ["--ledger", str(flow / "l.sqlite")]
+    assert main(["csv", table, "--out", csv, *form, *data]) == 0
+    assert main(["check", csv, *form, "--sample", csv]) == 0
+    assert main(["convert", csv, str(flow / f"{profile}.npz"), *form, *data]) == 0
+    assert main(["convert", table, str(flow / "again.csv"), "--format", "submission", *form, *data]) == 0
+    assert (flow / "again.csv").read_bytes() == Path(csv).read_bytes()
+    capsys.readouterr()
+    scores = []
+    for words in ([csv, *form], [str(flow / f"{profile}.npz")]):
+        assert main(["score", *words, *data, "--json", *ledger]) == 0
+        scores.append(json.loads(capsys.readouterr().out)["map"])
+    assert scores[0] == scores[1]
+    assert main(["check", csv]) == 2 and "or want another --profile?" in capsys.readouterr().err
+
+
 def test_comparing_takes_tables_and_submissions(flow, capsys):
     data, run = str(flow / "data"), flow / "runs" / "tiny"
     words = ["compare", str(run / "submission.csv"), str(run / "final.npz"), "--data", data, "--split", "test"]

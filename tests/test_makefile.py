@@ -25,6 +25,8 @@ def plan(*words):
         ["eval"],
         ["sweep"],
         ["submission"],
+        ["report", "PROFILE=vinbigdata", "SAMPLE=sample.csv"],
+        ["submit", "COMPETITION=x", "MESSAGE=y z", "PROFILE=my.toml"],
         ["report"],
         ["ensemble"],
         ["video", "VIDEO=a.mp4"],
