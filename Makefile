@@ -57,6 +57,11 @@ video: runs/$(MODEL)/best.pt  ## MODEL's detections drawn on VIDEO, a file or an
 report: runs/$(MODEL)/report.html  ## one page about MODEL's run
 leaderboard: $(READY)  ## every scored run, best first
 	@$(H) leaderboard --html runs/leaderboard.html
+kaggle:  ## runs/kaggle: the source and two wheels, to upload as a dataset for notebooks without internet
+	@rm -rf runs/kaggle && mkdir -p runs/kaggle/source
+	@tar --exclude=__pycache__ -cf - LICENSE harness models evaluate submit | tar -xf - -C runs/kaggle/source
+	@$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --dest runs/kaggle/wheels cyclopts rich-rst
+	@echo 'runs/kaggle: now kaggle datasets init -p runs/kaggle, name it there, and kaggle datasets create -r zip -p runs/kaggle'
 test: $(READY)  ## the tests, a few minutes
 	$(BIN)/pytest
 test-all: $(READY)  ## the slow ones too
@@ -70,7 +75,7 @@ bench: $(READY)  ## NMS, sweep and fusion beside torchvision, cell by cell and e
 	for each in nms sweep fusion; do $(BIN)/python benchmarks/$$each.py || exit; done
 bench-evaluate: $(READY)  ## scoring beside the COCO packages, which get an environment of their own
 	$(BIN)/python benchmarks/evaluation.py $(ARGS)
-.PHONY: help setup demo data train $(MODELS:%=train-%) eval sweep ensemble submission submit asked video report leaderboard test test-all check bench bench-evaluate
+.PHONY: help setup demo data train $(MODELS:%=train-%) eval sweep ensemble submission submit asked video report kaggle leaderboard test test-all check bench bench-evaluate
 
 # --- how each file is made ----------------------------------------------------------------------------------
 

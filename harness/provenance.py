@@ -23,7 +23,7 @@ def revision() -> tuple[str, bool]:
 
 def command() -> str:
     """The command line that runs now, as a person would type it."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return shlex.join(["harness", *sys.argv[1:]])
 
 
 def versions() -> dict[str, str]:

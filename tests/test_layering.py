@@ -44,6 +44,14 @@ def test_no_file_takes_a_name_that_yolov5_pickles_import():
     assert not {file.name for file in (ROOT / "models").rglob("*.py")} & {"yolo.py", "common.py", "experimental.py"}
 
 
+def test_a_copy_of_the_sources_runs_without_being_installed(tmp_path):
+    for package in OURS:
+        (tmp_path / package).symlink_to(ROOT / package)
+    words = [sys.executable, "-m", "harness", "csv", "--help"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and "--profile" in done.stdout, done.stderr
+
+
 def test_evaluate_and_models_are_ours_not_hugging_faces():
     import evaluate
     import models
