@@ -58,6 +58,14 @@ def save(content: dict[str, Any], path: Path) -> None:
         scratch.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
+def settings(path: Path) -> dict[str, Any]:
+    """What the leaderboard keeps of it; `model` names the method and the members that count."""
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    counted = [Path(name) for name, weight in zip(content["members"], content["weights"], strict=True) if weight]
+    names = [member.parent.name or member.stem for member in counted]
+    return {"model": f"{content['rule']['method']} of {', '.join(names)}"} | content
+
+
 def load(path: Path, tables: Sequence[Path], classes: Sequence[str]) -> tuple[Rule, list[Any]]:
     """-> the rule, and the weights of `tables` by class (M, C), each a number or an object of class names in the file.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from evaluate import bootstrap, sweep
 from evaluate.tables import Detections, GroundTruth, InputError
-from harness import provenance
+from harness import fusion_file, provenance
 from submit import formats
 from submit.formats import Size
 from submit.ledger import Ledger, ScoreRow
@@ -112,8 +112,7 @@ def read(
 
 
 def record(result: dict[str, Any], path: Path, truth: GroundTruth, *, ledger: Path) -> None:
-    """Put a score on the leaderboard, with the recipe of the run folder that the file lies in."""
-    recipe = path.parent / "recipe.toml"
+    """Put a score on the leaderboard, with what made the run folder that the file lies in."""
     sha, dirty = provenance.revision()
     row = ScoreRow(
         name=f"{path.resolve().parent.name}/{path.name}",
@@ -127,7 +126,7 @@ def record(result: dict[str, Any], path: Path, truth: GroundTruth, *, ledger: Pa
         detections=result["detections"],
         conf=result["conf"],
         iou=result["iou"],
-        recipe=tomllib.loads(recipe.read_text()) if recipe.is_file() else {},
+        recipe=_settings(path.parent),
         revision=sha,
         dirty=dirty,
         command=provenance.command(),
@@ -137,6 +136,13 @@ def record(result: dict[str, Any], path: Path, truth: GroundTruth, *, ledger: Pa
     )
     with Ledger(ledger) as book:
         book.record(row)
+
+
+def _settings(run: Path) -> dict[str, Any]:
+    """The recipe of a run folder, or how an ensemble is made; {} for another folder."""
+    if (run / "recipe.toml").is_file():
+        return tomllib.loads((run / "recipe.toml").read_text())
+    return fusion_file.settings(run / "fusion.json") if (run / "fusion.json").is_file() else {}
 
 
 def as_text(result: dict[str, Any]) -> str:

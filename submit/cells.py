@@ -132,7 +132,7 @@ def _words(cell: str, profile: Profile) -> Fields:
     """Words with a blank between, as many a box as there are fields."""
     words, names = cell.split(" "), profile.fields
     count = len(words) // len(names)
-    if "" in words or len(words) % len(names):
+    if len(words) % len(names):
         empty = f"; an image without boxes has {profile.empty!r}" if not cell.strip() else ""
         raise ValueError(f"want {' '.join(names)} a box with one blank between, there is {cell[:60]!r}{empty}")
 

@@ -186,7 +186,7 @@ def _faults(rows: list[Row], names: Collection[str], asked: Sample | None, profi
             yield f"the image is on line {images_seen[row.image]} already"
         elif profile.number and row.number in numbers_seen:
             yield f"the id is on line {numbers_seen[row.number]} already"
-        elif profile.number and asked and row.number != asked.rows[row.image].number:
+        elif asked and row.number != asked.rows[row.image].number:
             yield f"want the sample's id {asked.rows[row.image].number}"
         elif profile.number and not asked and row.number not in counted:
             yield f"want an id from 1 to {len(rows)}"

@@ -1,6 +1,7 @@
 """harness fuse: from tables to a table, from truth to a choice, and from that choice to the table of another split."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +48,18 @@ def test_a_choice_is_written_and_fuses_the_other_split(runs, capsys):
     rule = Rule(**choice["rule"])
     expected = fuse([Detections.load(Path(path)) for path in tests], rule, weights=choice["weights"]).dets
     assert np.array_equal(Detections.load(Path("t.npz")).xyxy, expected.xyxy)
+
+
+def test_the_leaderboard_says_what_an_ensemble_is_made_of(runs, capsys):
+    Path("ensemble").mkdir()
+    members = {"members": ["v5n/val.npz", "v5s/val.npz", "v3/val.npz"], "weights": [2, 0, {"cat": 1}]}
+    Path("ensemble/fusion.json").write_text(json.dumps(members | {"rule": {"method": "wbf"}}))
+    shutil.copy(runs[0], "ensemble/val-final.npz")
+    ledger = ["--ledger", "l.sqlite"]
+    assert main(["score", "ensemble/val-final.npz", "--truth", "val-truth.npz", *ledger]) == 0
+    capsys.readouterr()
+    assert main(["leaderboard", "--json", *ledger]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"][0]["model"] == "wbf of v5n, v3"
 
 
 def test_the_search_says_when_it_is_not_worth_it(runs, capsys):

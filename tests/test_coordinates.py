@@ -62,5 +62,14 @@ def test_a_sliver_becomes_one_pixel_of_the_photo(unit, xyxy, box):
     assert (back >= 0).all() and (back[2:] <= [100, 50]).all()
 
 
+@pytest.mark.parametrize("unit", ["pixels", "shares"])
+def test_a_sliver_by_its_centre_has_the_smallest_side_there_is(unit):
+    assert to_written(np.array([[10, 20, 10, 20]]), profile(unit, BOXES[2]), SIZE)[0, 2:].tolist() == [0.01, 0.01]
+
+
+def test_a_sliver_on_a_written_place_stays_there():
+    assert to_written(np.array([[0.29, 0.57, 0.29, 0.57]]), profile("pixels")).tolist() == [[0.29, 0.57, 0.3, 0.58]]
+
+
 def test_no_minus_zero_is_written():
     assert not np.signbit(to_written(np.array([[-0.001, -0.0, 3, 3]]), profile("pixels"))).any()

@@ -86,6 +86,11 @@ def test_a_check_needs_neither_classes_nor_photos(tmp_path, name):
     assert list(summary.boxes_per_class) == classes
 
 
+def test_numbers_that_nobody_named_are_sorted_as_numbers(tmp_path):
+    path = saved(tmp_path, "image_id,PredictionString\na,10 0.5 1 1 5 5 9 0.5 1 1 5 5\n")
+    assert list(check(path, profile=load_profile("vinbigdata")).boxes_per_class) == ["9", "10"]
+
+
 @pytest.mark.parametrize("name", ["open-images", "yolo"])
 def test_shares_without_photos_are_refused(tmp_path, name):
     profile, path = load_profile(name), saved(tmp_path, FILES[name])
@@ -106,10 +111,12 @@ def test_shares_without_photos_are_refused(tmp_path, name):
         ("siim", "opacity 1.5 1 1 5 5", "box 1 of 1: want a score from 0 to 1, there is opacity 1.5 1 1 5 5"),
         ("siim", "opacity nan 1 1 5 5", "want a score from 0 to 1"),
         ("siim", "opacity 0.5 nan 1 5 5", "want corners in pixels"),
+        ("siim", "opacity 0.5 -16777216 1 5 5", "want corners in pixels"),
         ("siim", "opacity 0.5 5 1 1 5", "want xmin <= xmax"),
         ("vinbigdata", "cat 0.5 1 1 5 5", "want the class as a whole number, there is cat 0.5"),
         ("vinbigdata", "-1 0.5 1 1 5 5", "want the class as a whole number"),
         ("global-wheat", "0.5 1 1 -5 5", "want a width and a height of 0 or more"),
+        ("global-wheat", "0.5 1 1 5 -5", "want a width and a height of 0 or more"),
         ("global-wheat", "wheat 0.5 1 1 5 5", "want score xmin ymin width height a box"),
         ("open-images", "dog 0.5 0.1 0.1 0.5 1.01", "want shares of the photo, from 0 to 1"),
         ("open-images", "dog 0.5 -0.1 0.1 0.5 1", "want shares of the photo, from 0 to 1"),
@@ -183,3 +190,21 @@ def test_columns_in_another_order_class_codes_and_line_ends(tmp_path):
     assert read(tmp_path / "s.csv", profile=profile).classes == ("dog", "cat")
     wrong = saved(tmp_path, "boxes,n,image\n\"[[0, 0, 9, 9, '3', 0.5]]\",1,a\n")
     assert "want the class as a whole number" in problems(wrong, profile)[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "cell"),
+    [
+        ({"classes": "numbers"}, "[[0, 0.90000, 1.00, 1.00, 100.00, 50.00]]"),
+        (
+            {"fields": ("class", "score", "ymin", "xmin", "ymax", "xmax")},
+            "[['cat', 0.90000, 1.00, 1.00, 50.00, 100.00]]",
+        ),
+    ],
+)
+def test_lists_of_another_kind_are_read_as_they_are_written(tmp_path, monkeypatch, change, cell):
+    monkeypatch.setattr("submit.cells.PLENTY", 0)
+    profile, dets = replace(load_profile(), **change), table("voc-list").take([0])
+    write(dets, tmp_path / "s.csv", profile=profile)
+    assert cell in (tmp_path / "s.csv").read_text()
+    assert read(tmp_path / "s.csv", dets.classes, profile=profile).xyxy.tolist() == [list(CAT)]

@@ -54,6 +54,7 @@ def test_a_file_of_ones_own_is_read_with_its_defaults(tmp_path):
         ('cell = "boxes"', 'cell = "box"', "header: want image_id, box in some order, there is image_id, boxes"),
         ('"boxes"]', '"boxes", "more"]', "header: want image_id, boxes in some order, there is image_id, boxes, more"),
         ('["image_id", "boxes"]', '"image_id"', "want a list of strings as header"),
+        ('"image_id", "boxes"', '1, "boxes"', "want a list of strings as header"),
         ('image = "image_id"', "image = 1", "want a list of strings as header, strings for image"),
         ("xmin", "left", "fields: want score, class if it is said, and xmin ymin xmax ymax or .*, there is class"),
         ("score ", "", "fields: want score"),
