@@ -54,6 +54,7 @@ asked:
 video: runs/$(MODEL)/best.pt  ## MODEL's detections drawn on VIDEO, a file or an address, with its sound
 	@test -n '$(VIDEO)' || { echo 'want make video VIDEO=a file or an address' >&2; exit 2; }
 	$(H) video $(<D) '$(VIDEO)' --out $(<D)/video.mp4 --csv $(<D)/video.csv --npz $(<D)/video.npz --track
+	@$(H) report $(<D)
 report: runs/$(MODEL)/report.html  ## one page about MODEL's run
 leaderboard: $(READY)  ## every scored run, best first
 	@$(H) leaderboard --html runs/leaderboard.html

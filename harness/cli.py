@@ -71,7 +71,7 @@ def train(
 
 @app.command
 def report(run: Path, /, *, out: Annotated[Path | None, Parameter(help="Default: RUN/report.html.")] = None) -> None:
-    """One page about a run: score, curves, sweep, and its detections on real photos."""
+    """One page about a run: score, curves, sweep, and its detections on real photos and in its video."""
     from harness.report.page import write_report
 
     page = out or run / "report.html"

@@ -22,6 +22,7 @@ from harness.report.plots import read_log, save_curves
 from tests.tiny import write_tiny_voc
 
 HOSTILE = '"><script>alert(1)</script>'
+VIDEO = ("video.mp4", "video.npz", "video.csv")
 RUN_NAME = "<img src=x onerror=alert(1)>"
 
 
@@ -86,8 +87,8 @@ def whole_run(tmp_path_factory):
     (run / "recipe.toml").write_text(f"# {HOSTILE}\n")
     write_log(run / "log.jsonl")
     write_jpeg(np.full((20, 30, 3), 99, np.uint8), run / "first_batch.jpg")
-    for name in ("best.pt", "last.pt", "val.npz", "test.npz", "submission.csv"):
-        (run / name).write_bytes(b"12345")  # their size alone is shown
+    for name in ("best.pt", "last.pt", "val.npz", "test.npz", "submission.csv", *VIDEO):
+        (run / name).write_bytes(b"12345")  # their size alone is shown; the film is damaged
     return run
 
 
@@ -166,7 +167,8 @@ def test_the_page_does_without_any_one_file(run, tmp_path, missing):
     (run / missing).unlink()
     page = report(run, tmp_path)
     assert "</body>" in page.source
-    assert missing not in page.text or missing == "run.json"  # whose absence is the reason for no pictures
+    reasons = {"run.json", "video.mp4", "video.npz"}  # for there being no pictures
+    assert missing not in page.text or missing in reasons
 
 
 @pytest.mark.parametrize("only", FILES)

@@ -15,6 +15,7 @@ from evaluate.tables import Detections, InputError, written_whole
 from evaluate.verdicts import RULES, VOC
 from evaluate.voc_map import precision_recall
 from harness.data.dataset import load_split
+from harness.report.film import FILM, TABLE, contact_sheet
 from harness.report.findings import findings
 from harness.report.gallery import gallery, picture_uri
 from harness.report.heat_map import HeatMap, heat_map
@@ -34,6 +35,9 @@ FILES = {
     "final.npz": "detections after the best pair",
     "score.json": "their score",
     "submission.csv": "the same detections, for the competition",
+    "video.mp4": "a film with what was found drawn on it",
+    "video.npz": "the boxes of each of its pictures, with times",
+    "video.csv": "those that are drawn, a row a picture",
 }
 BATCH_SIDE = 1408  # pixels
 
@@ -74,7 +78,7 @@ def write_report(run: Path, out: Path) -> Headline | None:
         "recipe": (run / "recipe.toml").read_text() if "recipe.toml" in files else "",
         "files": files,
     }
-    values |= _seen(run, made, score)
+    values |= _seen(run, made, score) | _filmed(run)
     with written_whole(out) as scratch:
         scratch.write_text(render("report.html", **values), encoding="utf-8")
     headline: Headline | None = values["headline"]
@@ -106,6 +110,17 @@ def _seen(run: Path, made: dict[str, Any], score: dict[str, Any]) -> dict[str, A
         "pr": {name: pr_points(curve) for name, curve in curves.items()},
         "why": findings(found),
     }
+
+
+def _filmed(run: Path) -> dict[str, Any]:
+    """The moments of the run's film, or why there are none."""
+    values: dict[str, Any] = {"film": None, "film_note": ""}
+    if not any((run / name).is_file() for name in (FILM, TABLE)):
+        return values
+    try:
+        return values | {"film": contact_sheet(run)}
+    except InputError as error:  # half of it is gone, or PyAV is
+        return values | {"film_note": str(error)}
 
 
 def _headline(score: dict[str, Any], grid: HeatMap | None, epochs: list[dict[str, Any]]) -> Headline | None:
