@@ -61,10 +61,11 @@ class Tracker:
     def see(self, time: float, shot: int, found: Found) -> Found:
         """The boxes of the next picture, at `time` in seconds -> the objects to show on it, best first.
 
-        An object is shown from its second sighting that counts, and for COAST after its last.
+        An object is shown from its second sighting that counts, for COAST after its last, and while its score counts.
         """
         self.assign(time, shot, found)
-        shown = [track for track in self._tracks if time - track.seen <= COAST and track.sure > 1]
+        near = [track for track in self._tracks if time - track.seen <= COAST and track.sure > 1]
+        shown = [track for track in near if track.score >= self._conf]
         shown.sort(key=lambda track: -track.score)
         boxes = np.array([track.state[0] for track in shown]).reshape(-1, 4)
         label, score, number = np.array([(t.label, t.score, t.number) for t in shown]).reshape(-1, 3).T
@@ -128,7 +129,8 @@ def steady(footage: Footage, conf: float) -> Footage:
     """The objects of a whole video: numbered, each with its one label from its first to its last sighting.
 
     Boxes are smoothed with what came before and after, pictures without a sighting in between are filled in, and what
-    had fewer than SIGHTINGS_MIN sightings with a score of at least `conf` goes. Scores are means over sightings.
+    had fewer than SIGHTINGS_MIN sightings with a score of at least `conf`, or has a lower one itself, goes. Scores are
+    means over sightings.
     """
     footage = footage.take(np.lexsort((-footage.score, footage.image)))
     tracker = Tracker(len(footage.classes), conf, patient=True)
@@ -140,8 +142,10 @@ def steady(footage: Footage, conf: float) -> Footage:
     enough = min(SIGHTINGS_MIN, len(footage.image_ids))
     images, parts = [np.zeros(0, int)], [NOTHING]
     for rows in np.split(order, np.flatnonzero(np.diff(number[order])) + 1):
-        if len(rows) and number[rows[0]] and counts[rows].sum() >= enough:
-            first, found = _object(footage, rows, len(parts))
+        if len(rows) == 0 or number[rows[0]] == 0 or counts[rows].sum() < enough:
+            continue
+        first, found = _object(footage, rows, len(parts))
+        if found.score[0] >= np.float32(conf):
             images.append(np.arange(first, first + len(found.label)))
             parts.append(found)
     image = np.concatenate(images)

@@ -122,6 +122,13 @@ def test_what_is_seen_twice_was_nothing_and_weak_boxes_alone_too():
     assert len(steady(film(*[one(score=0.2)] * 20, *[one()] * 3), 0.25)) == 23
 
 
+def test_what_is_mostly_weak_goes_though_it_was_strong_three_times():
+    pictures = [*[one()] * 3, *[one(score=0.1)] * 60]
+    assert len(steady(film(*pictures), 0.25)) == 0
+    counts = [len(found.label) for found in online(film(*pictures))]
+    assert counts[:4] == [0, 1, 1, 1] and counts[30:] == [0] * 33
+
+
 def test_an_object_out_of_sight_is_shown_for_a_moment_while_nobody_knows():
     counts = [len(found.label) for found in online(film(*[one()] * 5, *[NOTHING] * 20))]
     assert counts == [0, *[1] * 4, *[1] * 10, *[0] * 10]  # 0.4 s of 25 pictures a second
