@@ -76,7 +76,7 @@ bench: $(READY)  ## NMS, sweep and fusion beside torchvision, cell by cell and e
 	for each in nms sweep fusion; do $(BIN)/python benchmarks/$$each.py || exit; done
 bench-evaluate: $(READY)  ## scoring beside the COCO packages, which get an environment of their own
 	$(BIN)/python benchmarks/evaluation.py $(ARGS)
-.PHONY: help setup demo data train $(MODELS:%=train-%) eval sweep ensemble submission submit asked video report kaggle leaderboard test test-all check bench bench-evaluate
+.PHONY: help setup demo data train $(MODELS:%=train-%) eval sweep ensemble submission submit asked video report kaggle always leaderboard test test-all check bench bench-evaluate
 
 # --- how each file is made ----------------------------------------------------------------------------------
 
@@ -101,8 +101,10 @@ runs/%/val.npz: runs/%/best.pt
 	$(H) predict $(@D) --data $(DATA) --split $(VAL) --out $@ $(TTA)
 runs/%/test.npz: runs/%/best.pt
 	$(H) predict $(@D) --data $(DATA) --split $(TEST) --out $@ $(TTA)
-runs/ensemble/fusion.json: $(MEMBERS:%=runs/%/val.npz)
-	$(H) fuse --search $^ --data $(DATA) --split $(VAL) --out $@
+runs/ensemble/members.txt: always   # other MEMBERS than last time are another ensemble
+	@mkdir -p $(@D) && echo '$(MEMBERS)' | cmp -s - $@ || echo '$(MEMBERS)' > $@
+runs/ensemble/fusion.json: runs/ensemble/members.txt $(MEMBERS:%=runs/%/val.npz)
+	$(H) fuse --search $(MEMBERS:%=runs/%/val.npz) --data $(DATA) --split $(VAL) --out $@
 runs/ensemble/val.npz: runs/ensemble/fusion.json $(MEMBERS:%=runs/%/val.npz)
 	$(H) fuse --recipe $^ --out $@
 runs/ensemble/test.npz: runs/ensemble/fusion.json $(MEMBERS:%=runs/%/test.npz)

@@ -52,6 +52,22 @@ def test_a_model_goes_where_its_name_says():
     assert train[2] == "v5m-report" and "runs/v5m-report" in train and train[-1] == "epochs=3"
 
 
+def test_other_members_are_another_ensemble(tmp_path):
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    (tmp_path / "pyproject.toml").touch()
+    for name in (".venv/.ready", "data/x", *(f"runs/{run}/{file}" for run in "ab" for file in ("best.pt", "val.npz"))):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    words = ["make", "--silent", "runs/ensemble/fusion.json", "H=./h", "DATA=data/x"]
+    (tmp_path / "h").write_text("#!/bin/sh\necho $* >> log\nfor last; do :; done\ntouch $last\n")
+    (tmp_path / "h").chmod(0o755)
+    for members in ("a b", "a b", "b"):
+        subprocess.run([*words, f"MEMBERS={members}"], cwd=tmp_path, check=True)
+    lines = (tmp_path / "log").read_text().splitlines()
+    runs = [[word for word in line.split() if word.endswith("val.npz")] for line in lines]
+    assert runs == [["runs/a/val.npz", "runs/b/val.npz"], ["runs/b/val.npz"]]
+
+
 def test_help_names_every_target_people_type():
     told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     listed = {line.split()[0] for line in told.splitlines()}
