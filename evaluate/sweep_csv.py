@@ -75,6 +75,11 @@ def read_csv(path: Path) -> list[Cell]:
     return _read(path)[0]
 
 
+def read_classes(path: Path) -> list[ClassCell]:
+    """The classes' own cells that `write_csv` wrote, none where thresholds were chosen for all. Raises InputError."""
+    return _read(path)[1]
+
+
 def read_thresholds(path: Path, classes: tuple[str, ...]) -> tuple[float | Array, float | Array]:
     """The conf and iou for `apply`: those of the best cell or, where the file has them, each class's own, (C,) both.
 

@@ -277,6 +277,17 @@ def test_cells_that_may_be_as_good_as_the_best_are_marked(run, tmp_path):
     assert "1 more, in dots, cannot be told from it" in " ".join(page.text.split())
 
 
+def test_thresholds_of_each_class_are_shown_where_they_are_what_was_applied(run, tmp_path):
+    cells = [sweep.Cell(0.01, 0.5, 0.9, 9)]
+    sweep.write_csv(cells, run / "sweep.csv", [sweep.ClassCell("disc", 0.125, 0.625, 0.5, 3)])
+    told = " ".join(report(run, tmp_path).text.split())
+    assert "each class's own best pair is applied" in told and "Thresholdseach class's own" in told
+    assert "disc0.1250.6250.5000" in told
+    sweep.write_csv(cells, run / "sweep.csv")
+    told = " ".join(report(run, tmp_path).text.split())
+    assert "it is chosen here and applied" in told and "Thresholdsscore 0.01, NMS 0.5" in told
+
+
 def test_colours_of_the_sweep_part_the_cells_near_the_best():
     cells = [sweep.Cell(0.1, 0.5, ap, 9) for ap in (0.9, 0.899, 0.89, 0.8)]
     shown = heat_map([replace(cell, conf=i / 10) for i, cell in enumerate(cells)])

@@ -64,15 +64,18 @@ def write_report(run: Path, out: Path) -> Headline | None:
     score = _json(run / "score.json")
     steps, epochs = read_log(run / "log.jsonl") if "log.jsonl" in files else ([], [])
     grid = heat_map(sweep.read_csv(run / "sweep.csv")) if "sweep.csv" in files else None
+    own_cells = sweep.read_classes(run / "sweep.csv") if "sweep.csv" in files else []
     newest = max((run / name).stat().st_mtime for name in files)
     values: dict[str, Any] = {
         "name": run.resolve().name,
         "run": made,
         "data_name": Path(made["data"]).name if made else "",
         "headline": _headline(score, grid, epochs),
-        "facts": _facts(made, grid, epochs) | {"Written": f"{datetime.fromtimestamp(newest, UTC):%d %B %Y}"},
+        "facts": _facts(made, grid, bool(own_cells), epochs)
+        | {"Written": f"{datetime.fromtimestamp(newest, UTC):%d %B %Y}"},
         "classes": _best_first(score.get("per_class", {})),
         "sweep": grid,
+        "own_cells": own_cells,
         "curves": curves_svg(steps, epochs),
         "first_batch": _first_batch(run / "first_batch.jpg"),
         "recipe": (run / "recipe.toml").read_text() if "recipe.toml" in files else "",
@@ -140,7 +143,7 @@ def _headline(score: dict[str, Any], grid: HeatMap | None, epochs: list[dict[str
     return None
 
 
-def _facts(made: dict[str, Any], grid: HeatMap | None, epochs: list[dict[str, Any]]) -> dict[str, str]:
+def _facts(made: dict[str, Any], grid: HeatMap | None, by_class: bool, epochs: list[dict[str, Any]]) -> dict[str, str]:
     facts = {}
     if made:
         facts["Trained on"] = f"{made['train']['images']:,} photos"
@@ -151,7 +154,7 @@ def _facts(made: dict[str, Any], grid: HeatMap | None, epochs: list[dict[str, An
     if made:
         facts["Machine"] = made["device"]
     if grid:
-        facts["Thresholds"] = f"score {grid.best.conf:g}, NMS {grid.best.iou:g}"
+        facts["Thresholds"] = "each class's own" if by_class else f"score {grid.best.conf:g}, NMS {grid.best.iou:g}"
     return facts
 
 
