@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from evaluate.interop import PHOTO_SUFFIX
 from evaluate.tables import Array, Detections, InputError, written_whole
 from submit import cells
 from submit.coordinates import to_xyxy
@@ -202,7 +203,9 @@ def _refuse_other_images(sample: Path, wanted: Collection[str], there: Collectio
         (set(there) - set(wanted), "not all images of the table, it lacks"),
     ):
         if extra:
-            raise InputError(f"{sample} lists {what}: {len(extra)}, such as {', '.join(sorted(extra)[:5])}")
+            bare = {PHOTO_SUFFIX.sub("", name) for name in there}
+            hint = "; want image_suffix in a profile file?" if extra <= bare else ""
+            raise InputError(f"{sample} lists {what}: {len(extra)}, such as {', '.join(sorted(extra)[:5])}{hint}")
 
 
 def _widths_and_heights(profile: Profile, sizes: Sequence[Size] | None) -> Array | None:

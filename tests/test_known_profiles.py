@@ -154,6 +154,12 @@ def test_the_sample_gives_columns_order_and_the_rows_of_studies(tmp_path):
     ]
 
 
+def test_a_sample_without_the_photos_suffix_says_what_helps(tmp_path):
+    sample = saved(tmp_path, "id,image_id,prediction_list\n1,a,[]\n2,b,[]\n3,c,[]\n", "sample.csv")
+    with pytest.raises(InputError, match="not in the table: 3, such as a, b, c; want image_suffix in a profile file?"):
+        write(table("voc-list"), tmp_path / "s.csv", sample=sample)
+
+
 def test_a_sample_of_another_shape_is_refused(tmp_path):
     sample = saved(tmp_path, FILES["siim"], "sample.csv")
     with pytest.raises(SubmissionError, match="line 1: want 3 columns such as id,image_id,prediction_list, there is"):
