@@ -74,7 +74,7 @@ def main() -> None:
     sample = load_split(options.data, options.split)
     count = min(options.photos, len(sample.photos))
     photos = Photos(sample.photos[:count], cache_bytes=0)
-    truth = first(sample.truth, count)
+    truth = sample.truth.of_images(range(count))
     with tempfile.TemporaryDirectory() as folder:
         ways, trained = made(options.weights, Path(folder))
         size = options.size or trained
@@ -109,12 +109,6 @@ def made(weights: Path, folder: Path) -> tuple[list[Way], int]:
         models.append((name, model, trunk))
     ways = [Way(name, model, trunk, "1") for name, model, trunk in models]
     return ways + [Way(f"{name}, TTA", model, trunk, STANDARD) for name, model, trunk in models[1:]], recipe.size
-
-
-def first(truth: GroundTruth, count: int) -> GroundTruth:
-    """The truth of the first `count` images."""
-    kept = truth.take(truth.image < count)
-    return GroundTruth(truth.image_ids[:count], truth.classes, kept.image, kept.label, kept.xyxy, kept.difficult)
 
 
 def table(ways: list[Way], truth: GroundTruth) -> str:

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from evaluate.fusion_rule import Method, Rule
-from evaluate.pool import Pool, pool, ranking, surviving, weight_matrix
+from evaluate.pool import Pool, by_images, joined, pool, ranking, surviving, weight_matrix
 from evaluate.soft_nms import soft_nms
 from evaluate.tables import Array, Detections, rank_key
 from evaluate.wbf import nmw, wbf
 
 __all__ = ["Fusion", "Method", "Rule", "fuse", "fuse_pool", "thin"]
+
+Made = tuple[tuple[Array, ...], tuple[Array, ...]]  # columns of the boxes and of the rows that went in
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +50,15 @@ def thin(tables: Sequence[Detections], rule: Rule, *, names: Sequence[str] = ())
     rows = pool(tables, names or [f"table {i}" for i in range(1, len(tables) + 1)], rule.skip_below)
     if rule.first_iou == 1:
         return rows
-    kept = []
-    for model in range(len(tables)):
-        mine = np.flatnonzero(rows.model == model)
-        mine = mine[ranking(rows.take(mine))[0]]
-        kept.append(mine[surviving(rows.take(mine), rule.first_iou)])
-    return rows.take(np.concatenate(kept))
+    return joined(by_images(lambda some: _thinned(some, rule.first_iou), rows))
+
+
+def _thinned(rows: Pool, iou_max: float) -> Pool:
+    """What NMS within each table keeps."""
+    image = rows.image * rows.models + rows.model  # as if each table had images of its own
+    apart = replace(rows, image_ids=rows.image_ids * rows.models, image=image)
+    order, _ = ranking(apart)
+    return rows.take(order[surviving(apart.take(order), iou_max)])
 
 
 def fuse_pool(rows: Pool, rule: Rule, *, weights: Any = None) -> Fusion:
@@ -61,6 +66,16 @@ def fuse_pool(rows: Pool, rule: Rule, *, weights: Any = None) -> Fusion:
     weight = weight_matrix(weights, rows.models, len(rows.classes))
     if rule.method != "wbf":
         weight = weight / np.where(weight.max(0) > 0, weight.max(0), 1)
+    boxes, members = zip(*by_images(lambda some: _fused(some, weight, rule), rows), strict=True)
+    image, label, xyxy, score = (np.concatenate(parts) for parts in zip(*boxes, strict=True))
+    model, row, into = (np.concatenate(parts) for parts in zip(*members, strict=True))
+    before = np.cumsum([0, *(len(part[0]) for part in boxes[:-1])])
+    into += np.repeat(before, [len(part[0]) for part in members])
+    return Fusion(Detections(rows.image_ids, rows.classes, image, label, xyxy, score), model, row, into)
+
+
+def _fused(rows: Pool, weight: Array, rule: Rule) -> Made:
+    """-> image, label, xyxy and score of the boxes (F,); model, row and into of the rows (K,), as in `Fusion`."""
     if (weight == 0).any():
         rows = rows.take(weight[rows.model, rows.label] > 0)
     rows = replace(rows, score=rows.score * weight[rows.model, rows.label])
@@ -75,10 +90,10 @@ def fuse_pool(rows: Pool, rule: Rule, *, weights: Any = None) -> Fusion:
         score = rows.score.astype(np.float32)
         rows = rows.take((score >= np.float32(rule.skip_below)) & (score > 0))
     every = np.arange(len(rows))
-    return _fusion(rows, rows.xyxy, rows.score, every, every)
+    return _columns(rows, rows.xyxy, rows.score, every, every)
 
 
-def _merged(rows: Pool, edges: Array, weight: Array, rule: Rule) -> Fusion:
+def _merged(rows: Pool, edges: Array, weight: Array, rule: Rule) -> Made:
     """WBF and NMW of rows that are in the order of their groups."""
     if rule.method == "wbf":
         made = wbf(rows.xyxy, rows.score, rows.model, rows.label, edges, weight, rule.iou, rule.conf_type)
@@ -87,10 +102,10 @@ def _merged(rows: Pool, edges: Array, weight: Array, rule: Rule) -> Fusion:
     xyxy, score, count, place = made
     size = np.diff(edges)
     filled = np.arange(len(rows)) - np.repeat(edges[:-1], size) < np.repeat(count, size)
-    return _fusion(rows, xyxy, score, np.flatnonzero(filled), place)
+    return _columns(rows, xyxy, score, np.flatnonzero(filled), place)
 
 
-def _fusion(rows: Pool, xyxy: Array, score: Array, at: Array, place: Array) -> Fusion:
+def _columns(rows: Pool, xyxy: Array, score: Array, at: Array, place: Array) -> Made:
     """Of the boxes xyxy (N, 4) and score (N,) those `at` (F,), by image, best first, then by class.
 
     A box has the image and class of the row in its place; `place` (N,) says for each row where its box is.
@@ -98,5 +113,4 @@ def _fusion(rows: Pool, xyxy: Array, score: Array, at: Array, place: Array) -> F
     at = at[np.argsort(rank_key(rows.image[at], score[at].astype(np.float32)), kind="stable")]
     into = np.empty(len(rows), np.int64)
     into[at] = np.arange(len(at))
-    dets = Detections(rows.image_ids, rows.classes, rows.image[at], rows.label[at], xyxy[at], score[at])
-    return Fusion(dets, rows.model, rows.row, into[place])
+    return (rows.image[at], rows.label[at], xyxy[at], score[at]), (rows.model, rows.row, into[place])

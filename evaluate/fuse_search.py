@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from math import gcd
-from typing import TypeVar
 
 import numpy as np
 
@@ -13,11 +12,10 @@ from evaluate.fuse import fuse_pool, thin
 from evaluate.fusion_rule import CONF_TYPES, Rule
 from evaluate.nms import nms
 from evaluate.pool import Pool
-from evaluate.tables import Array, Boxes, Detections, GroundTruth, InputError, align
+from evaluate.tables import Array, Detections, GroundTruth, InputError, align
 from evaluate.voc_map import voc_map
 
 Weights = tuple[int, ...]
-Table = TypeVar("Table", bound=Boxes)
 
 IOUS = (0.40, 0.45, 0.50, 0.55, 0.60, 0.65, 0.70)  # of the fusion, and of the NMS of a single run
 MEMBERS_IOUS = (0.35, 0.40, 0.45, 0.50, 0.55)  # of the NMS within each table
@@ -76,8 +74,8 @@ def search(
     single, single_iou = max(
         product(range(len(tables)), IOUS), key=lambda one: voc_map(_alone(tables[one[0]], one[1]), truth).mean
     )
-    half = _of_images(truth, choosing)
-    trial = _Trial([_of_images(table, choosing) for table in tables], half, names, done)
+    half = truth.of_images(choosing)
+    trial = _Trial([table.of_images(choosing) for table in tables], half, names, done)
     plain = KINDS[0], (1,) * len(tables)
     rule, weights = _improved(trial, KINDS[0], _selected(trial, KINDS[0]))
     lead, _ = bootstrap.compare(trial.fused(*plain), trial.fused(rule, weights), half)
@@ -85,9 +83,9 @@ def search(
         rule, weights = plain
 
     alone = _alone(tables[single], single_iou)
-    chosen_on = voc_map(_of_images(alone, choosing), half).mean, trial.map(rule, weights)
-    fused = fuse_pool(thin([_of_images(table, holding) for table in tables], rule), rule, weights=weights).dets
-    gain, _ = bootstrap.compare(_of_images(alone, holding), fused, _of_images(truth, holding))
+    chosen_on = voc_map(alone.of_images(choosing), half).mean, trial.map(rule, weights)
+    fused = fuse_pool(thin([table.of_images(holding) for table in tables], rule), rule, weights=weights).dets
+    gain, _ = bootstrap.compare(alone.of_images(holding), fused, truth.of_images(holding))
     return Choice(rule, weights, single, single_iou, chosen_on, gain, len(trial.maps))
 
 
@@ -159,15 +157,6 @@ def _halves(truth: GroundTruth, seed: int) -> tuple[Array, Array]:
     by_id = np.argsort(np.array(truth.image_ids, np.str_))
     drawn = by_id[np.random.default_rng(seed).permutation(len(by_id))]
     return np.sort(drawn[: len(drawn) // 2]), np.sort(drawn[len(drawn) // 2 :])
-
-
-def _of_images(table: Table, images: Array) -> Table:
-    """The table over these images alone, given as rows of image_ids."""
-    at = np.full(len(table.image_ids), -1)
-    at[images] = np.arange(len(images))
-    rows = np.flatnonzero(at[table.image] >= 0)
-    ids = tuple(table.image_ids[i] for i in images)
-    return replace(table.take(rows), image_ids=ids, image=at[table.image[rows]])
 
 
 def _aligned(table: Detections, truth: GroundTruth, name: str) -> Detections:

@@ -1,12 +1,15 @@
 """Greedy non-maximum suppression over a table. Imports numba: import this module late."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
 
 from evaluate.tables import Array, Detections, InputError
+
+if TYPE_CHECKING:
+    from evaluate.pool import Pool
 
 BLOCK = 1 << 20  # rows that are sorted at once
 LIMITS_MAX = 64  # bits of a mask
@@ -41,7 +44,7 @@ def nms(
 
 
 def survivors(
-    dets: Detections,
+    dets: "Detections | Pool",
     limits: Array,
     *,
     conf_min: float | Array = 0.0,
@@ -60,7 +63,7 @@ def survivors(
     if limits.shape[1] > LIMITS_MAX:
         raise InputError(f"want at most {LIMITS_MAX} limits of IoU at once, there are {limits.shape[1]}")
     confs = np.ascontiguousarray(np.broadcast_to(np.float32(conf_min), len(dets.classes)))
-    for rows in _blocks(dets.image, len(dets.image_ids)):
+    for rows in image_blocks(dets.image, len(dets.image_ids), BLOCK):
         rows = rows[_by_image_best_first(dets.image[rows], dets.score[rows])]
         columns = (dets.image[rows], dets.label[rows], dets.score[rows], dets.xyxy[rows])
         alive = _alive(*columns, limits, confs, candidates_max, keep_max)
@@ -68,13 +71,13 @@ def survivors(
         yield rows[some], alive[some]
 
 
-def _blocks(image: Array, images: int) -> Iterator[Array]:
-    """The rows of whole images, in their order, `BLOCK` rows at most unless one image has more. -> (n,) int64 each."""
+def image_blocks(image: Array, images: int, rows_max: int) -> Iterator[Array]:
+    """The rows of whole images, in their order, `rows_max` at most unless one image has more. -> (n,) int64 each."""
     rows = np.argsort(image, kind="stable") if (image[1:] < image[:-1]).any() else np.arange(len(image))
     edges = np.concatenate([[0], np.cumsum(np.bincount(image, minlength=images))])
     start = 0
     while edges[start] < len(rows):
-        fits = np.searchsorted(edges, edges[start] + BLOCK, side="right") - 1
+        fits = np.searchsorted(edges, edges[start] + rows_max, side="right") - 1
         stop = max(start + 1, min(fits, start + 4096))
         yield rows[edges[start] : edges[stop]]
         start = stop
@@ -96,7 +99,7 @@ def _by_image_best_first(image: Array, score: Array) -> Array:
     return order.astype(np.int64)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _alive(
     image: Any, label: Any, score: Any, xyxy: Any, limits: Any, confs: Any, candidates_max: int, keep_max: int
 ) -> Any:

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
-from evaluate.nms import nms
+from evaluate.nms import image_blocks, survivors
 from evaluate.tables import Array, Detections, InputError
 
 
@@ -36,17 +35,8 @@ class Pool:
 
 
 COLUMNS = ("image", "label", "xyxy", "score", "model", "row")
-
-
-@dataclass(frozen=True, eq=False)
-class _Numbered(Detections):
-    """Detections whose rows stay known when NMS takes some of them."""
-
-    row: NDArray[np.int64]
-
-    @classmethod
-    def _dtypes(cls) -> dict[str, Any]:
-        return super()._dtypes() | {"row": np.int64}
+BLOCK = 1 << 16  # rows that are worked on at once: they fit in a core's cache
+Part = TypeVar("Part")
 
 
 def pool(tables: Sequence[Detections], names: Sequence[str], skip_below: float) -> Pool:
@@ -74,10 +64,10 @@ def pool(tables: Sequence[Detections], names: Sequence[str], skip_below: float) 
 
 def surviving(rows: Pool, iou_max: float) -> Array:
     """The rows that NMS without caps keeps, by image, best first. Equal scores go in the pool's order. -> (K,) int."""
-    columns = {f.name: getattr(rows, f.name) for f in fields(Detections)}
-    kept = nms(_Numbered(**columns, row=np.arange(len(rows))), iou_max, candidates_max=len(rows), keep_max=len(rows))
-    assert isinstance(kept, _Numbered)
-    return kept.row
+    limits = np.full((len(rows.classes), 1), iou_max)
+    single = replace(rows, score=rows.score.astype(np.float32))
+    kept = [some for some, _ in survivors(single, limits, candidates_max=len(rows), keep_max=len(rows))]
+    return np.concatenate([np.empty(0, np.int64), *kept])
 
 
 def weight_matrix(weights: Any, models: int, classes: int) -> Array:
@@ -100,35 +90,47 @@ def ranking(rows: Pool) -> tuple[Array, Array]:
     Equal scores go by model, then by x1, y1, x2, y2, so the order of a table's rows changes nothing.
     """
     order = np.argsort(rows.image, kind="stable")
-    edges = np.searchsorted(rows.image[order], np.arange(len(rows.image_ids) + 1))
-    columns = rows.label, rows.score, rows.model, rows.xyxy
-    in_threads(lambda first, last: _rank(order, edges, first, last, len(rows.classes), *columns), edges)
-    group = rows.image[order].astype(np.int64) * len(rows.classes) + rows.label[order]
-    return order, np.flatnonzero(np.diff(group, prepend=-1, append=-2))
+    edges = _edges(rows.image[order])
+    _rank(order, edges, len(rows.classes), rows.label, rows.score, rows.model, rows.xyxy)
+    return order, _edges(rows.image[order].astype(np.int64) * len(rows.classes) + rows.label[order])
 
 
-def in_threads(work: Callable[[int, int], object], edges: Array) -> None:
-    """Call work(first, last) on ranges of the groups with edges (G + 1,), a thread a core; a few ranges for each.
+def by_images(work: Callable[[Pool], Part], rows: Pool) -> list[Part]:
+    """What `work` makes of the rows of some images at a time, in the order of images.
 
-    `work` must be compiled with nogil, or threads gain nothing. NUMBA_NUM_THREADS says how many there are.
+    Beyond a `BLOCK` of rows, on a thread a core; NUMBA_NUM_THREADS says how many. What is compiled wants nogil.
     """
-    groups = len(edges) - 1
-    threads = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    cuts = np.linspace(0, groups, min(4 * threads, groups) + 1).astype(int).tolist() if threads > 1 else [0, groups]
-    if len(cuts) > 2:
-        with ThreadPoolExecutor(threads) as executor:
-            list(executor.map(work, cuts[:-1], cuts[1:]))
-    elif groups:
-        work(0, groups)
+    if len(rows) <= BLOCK:
+        return [work(rows)]
+    blocks = image_blocks(rows.image, len(rows.image_ids), BLOCK)
+    with ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS) as executor:  # type: ignore[attr-defined]
+        return list(executor.map(lambda block: work(rows.take(block)), blocks))
+
+
+def joined(parts: Sequence[Pool]) -> Pool:
+    """The rows of several pools over the same images, classes and tables."""
+    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
+    return replace(parts[0], **columns)
 
 
 @numba.njit(cache=True, nogil=True)
-def _rank(
-    order: Any, edges: Any, first: int, last: int, classes: int, label: Any, score: Any, model: Any, xyxy: Any
-) -> None:
-    """Sort the rows of images [first, last) by class, falling score, model and box; in place, order is (N,)."""
+def _edges(group: Any) -> Any:
+    """Where the numbers of a sorted (N,) change -> (G + 1,) int64, from 0 to N."""
+    edges = np.empty(len(group) + 1, np.int64)
+    groups = 0
+    for i in range(len(group)):
+        if i == 0 or group[i] != group[i - 1]:
+            edges[groups] = i
+            groups += 1
+    edges[groups] = len(group)
+    return edges[: groups + 1]
+
+
+@numba.njit(cache=True, nogil=True)
+def _rank(order: Any, edges: Any, classes: int, label: Any, score: Any, model: Any, xyxy: Any) -> None:
+    """Sort the rows of each image by class, falling score, model and box; in place, order is (N,), edges (I + 1,)."""
     at = np.empty(classes + 1, np.int64)
-    for image in range(first, last):
+    for image in range(len(edges) - 1):
         rows = order[edges[image] : edges[image + 1]].copy()
         rows = rows[np.argsort(-score[rows], kind="mergesort")]
         at[:] = 0
@@ -166,11 +168,13 @@ def _renumbered(column: Array, here: tuple[str, ...], there: tuple[str, ...]) ->
     if here == there:
         return column
     at = {name: i for i, name in enumerate(there)}
-    moved: Array = np.array([at[name] for name in here], np.int64)[column]
+    moved: Array = np.array([at[name] for name in here], column.dtype)[column]
     return moved
 
 
 def _refuse_others(what: str, name: str, here: Sequence[str], first: str, there: Sequence[str]) -> None:
+    if here == there:
+        return
     new, missing = sorted(set(here) - set(there)), sorted(set(there) - set(here))
     if new or missing:
         raise InputError(

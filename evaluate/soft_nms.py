@@ -6,7 +6,6 @@ import numba
 import numpy as np
 
 from evaluate.fusion_rule import Decay
-from evaluate.pool import in_threads
 from evaluate.tables import Array
 
 
@@ -21,14 +20,14 @@ def soft_nms(xyxy: Array, score: Array, edges: Array, iou_max: float, decay: Dec
     """
     decayed = score.copy()
     spread = sigma if decay == "gaussian" else 0.0
-    in_threads(lambda first, last: _soften(edges, first, last, iou_max, spread, xyxy, decayed), edges)
+    _soften(edges, iou_max, spread, xyxy, decayed)
     return decayed
 
 
 @numba.njit(cache=True, nogil=True)
-def _soften(edges: Any, first: int, last: int, iou_max: float, spread: float, xyxy: Any, score: Any) -> None:
-    """Decay the scores of groups [first, last) in place; linear where `spread` is 0."""
-    for g in range(first, last):
+def _soften(edges: Any, iou_max: float, spread: float, xyxy: Any, score: Any) -> None:
+    """Decay the scores in place; linear where `spread` is 0."""
+    for g in range(len(edges) - 1):
         rows = np.arange(edges[g], edges[g + 1])  # those that are left are the first n
         corners = np.empty((5, len(rows)))  # x1, y1, x2, y2 and area
         corners[:4] = xyxy[edges[g] : edges[g + 1]].T

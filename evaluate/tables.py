@@ -13,7 +13,7 @@ import os
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
@@ -82,6 +82,13 @@ class Boxes:
     def take(self, rows: Array) -> Self:
         """The table with only these rows, given as a boolean mask or as indices."""
         return replace(self, **{name: getattr(self, name)[rows] for name in self._dtypes()})
+
+    def of_images(self, images: Sequence[int] | Array) -> Self:
+        """The table over these images alone, given as rows of image_ids, in their order."""
+        at = np.full(len(self.image_ids), -1)
+        at[images] = np.arange(len(images))
+        there = self.take(at[self.image] >= 0)
+        return replace(there, image_ids=tuple(self.image_ids[i] for i in images), image=at[there.image])
 
     def rows_by_image(self) -> Iterator[Array]:
         """For each image in order, the indices of its rows, in table order."""

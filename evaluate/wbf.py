@@ -6,7 +6,6 @@ import numba
 import numpy as np
 
 from evaluate.fusion_rule import CONF_TYPES, ConfType
-from evaluate.pool import in_threads
 from evaluate.tables import Array
 
 AVG, MAX, BOX_AND_MODEL_AVG, ABSENT_MODEL_AWARE_AVG = range(4)  # as in CONF_TYPES
@@ -46,7 +45,7 @@ def wbf(
     boxes, scores = np.empty_like(xyxy), np.empty_like(score)
     place, count = np.empty(len(score), np.int64), np.empty(len(edges) - 1, np.int64)
     given, made = (xyxy, score, model, label, weight), (boxes, scores, place, count)
-    in_threads(lambda first, last: _wbf(edges, first, last, iou_max, CONF_TYPES.index(conf_type), *given, *made), edges)
+    _wbf(edges, iou_max, CONF_TYPES.index(conf_type), *given, *made)
     return boxes, scores, count, place
 
 
@@ -62,15 +61,13 @@ def nmw(xyxy: Array, score: Array, edges: Array, iou_max: float) -> tuple[Array,
     boxes, scores = np.empty_like(xyxy), np.empty_like(score)
     place, count = np.empty(len(score), np.int64), np.empty(len(edges) - 1, np.int64)
     given, made = (xyxy, score), (boxes, scores, place, count)
-    in_threads(lambda first, last: _nmw(edges, first, last, iou_max, *given, *made), edges)
+    _nmw(edges, iou_max, *given, *made)
     return boxes, scores, count, place
 
 
 @numba.njit(cache=True, nogil=True)
 def _wbf(
     edges: Any,
-    first: int,
-    last: int,
     iou_max: float,
     kind: int,
     xyxy: Any,
@@ -83,12 +80,12 @@ def _wbf(
     place: Any,
     count: Any,
 ) -> None:
-    """Fuse groups [first, last) and write what `wbf` gives."""
-    longest = (edges[first + 1 : last + 1] - edges[first:last]).max()
+    """Write what `wbf` gives."""
+    longest = _longest(edges)
     corners = np.empty((5, longest))  # x1, y1, x2, y2 and area of the fused boxes
     sums = np.empty((longest, 4), np.float32)  # of score times corner
     conf, size = np.empty(longest), np.empty(longest, np.int64)
-    for g in range(first, last):
+    for g in range(len(edges) - 1):
         start, n = edges[g], 0
         for i in range(start, edges[g + 1]):
             box, _ = _most_overlapped(corners, n, xyxy[i], iou_max)
@@ -145,8 +142,6 @@ def _confidences(kind: int, conf: Any, size: Any, score: Any, model: Any, place:
 @numba.njit(cache=True, nogil=True)
 def _nmw(
     edges: Any,
-    first: int,
-    last: int,
     iou_max: float,
     xyxy: Any,
     score: Any,
@@ -155,11 +150,11 @@ def _nmw(
     place: Any,
     count: Any,
 ) -> None:
-    """Fuse groups [first, last) and write what `nmw` gives."""
-    longest = (edges[first + 1 : last + 1] - edges[first:last]).max()
+    """Write what `nmw` gives."""
+    longest = _longest(edges)
     corners = np.empty((5, longest))  # x1, y1, x2, y2 and area of the best rows
     sums, total, size = np.empty((longest, 4)), np.empty(longest), np.empty(longest, np.int64)
-    for g in range(first, last):
+    for g in range(len(edges) - 1):
         start, n = edges[g], 0
         for i in range(start, edges[g + 1]):
             box, iou = _most_overlapped(corners, n, xyxy[i], iou_max)
@@ -178,6 +173,15 @@ def _nmw(
         count[g] = n
         for box in range(n):
             boxes[start + box] = corners[:4, box] if size[box] == 1 else sums[box] / total[box]
+
+
+@numba.njit(cache=True, nogil=True)
+def _longest(edges: Any) -> int:
+    """The most rows that a group has; 0 where there is no group."""
+    longest = 0
+    for g in range(len(edges) - 1):
+        longest = max(longest, edges[g + 1] - edges[g])
+    return longest
 
 
 @numba.njit(cache=True, nogil=True)

@@ -72,7 +72,7 @@ def read_weights(path: Path) -> tuple[Weights, Recipe | None]:
     Official files are YOLOv5's .pt and Darknet's yolov3.weights, which come with the default recipe of their model, and
     the backbones darknet53.conv.74 and torchvision's ResNets, which have none. Raises InputError naming the file.
     """
-    path = _in_run(path)
+    path = in_run(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; want a run folder, a checkpoint, or a name of `harness weights list`")
     try:
@@ -99,8 +99,8 @@ def load_detector(path: Path) -> tuple[Detector, Recipe]:
     return model.eval(), recipe
 
 
-def _in_run(path: Path) -> Path:
-    """A run folder's best weights, those so far where it has not finished."""
+def in_run(path: Path) -> Path:
+    """A run folder's best weights, those so far where it has not finished; another path as it is."""
     if not path.is_dir():
         return path
     return next((path / name for name in ("best.pt", "best-so-far.pt") if (path / name).is_file()), path / "best.pt")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from evaluate.tables import InputError
+from evaluate.tables import GroundTruth, InputError
 from harness.cli_options import Data, Split, bar
 
 
@@ -38,7 +38,10 @@ def predict(
     device: Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     precision: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
-        Parameter(help="Of the trunk; boxes and scores are float32 always. auto: bfloat16 where it is native."),
+        Parameter(
+            help="Of the trunk; boxes and scores are float32 always. auto: bfloat16 where it is native. What another "
+            "than float32 changes is said first, measured on a few photos."
+        ),
     ] = "float32",
     conf_min: Annotated[float, Parameter(help="Keep scores of at least this.")] = 0.001,
     candidates_max: Annotated[int, Parameter(help="Keep this many boxes an image, best first.")] = 3000,
@@ -48,11 +51,14 @@ def predict(
     from harness.backends import open_model
     from harness.data.dataset import find_photos, load_photos, open_source
     from harness.photos import Photos
-    from harness.predict import device_of, moved_by
+    from harness.predict import beside_float32, device_of
     from harness.predict import predict as run
     from harness.shares import Share
     from harness.weights_catalogue import resolve
 
+    for flag, value in (("--batch", batch), ("--size", size), ("--candidates-max", candidates_max)):
+        if value is not None and value < 1:
+            raise InputError(f"predict: {flag} {value}: want at least 1")
     if data is not None:
         image_ids, paths = load_photos(data, split, images=images[0] if images else None)
         classes = open_source(data, images[0] if images else None).classes()
@@ -67,7 +73,9 @@ def predict(
     looks = augmentation.parse_views(text, size or trained, model.stride_max)
     photos = Photos(mine) if len(looks) > 1 else Photos(mine, cache_bytes=0)
     if trunk.itemsize < 4 and share.rank == 0:
-        print(moved_by(model, photos, size=looks[0].size, precision=trunk), file=sys.stderr)
+        truth = _truth(data, split, images)
+        for line in beside_float32(model, paths, truth, size=looks[0].size, precision=trunk):
+            print(line, file=sys.stderr)
     with bar(None, desc="predict", total=len(mine) * len(looks), unit="photo", disable=share.rank > 0) as shown:
         tables = [
             run(
@@ -108,3 +116,13 @@ def export(
     file = out or (path / "best" if path.is_dir() else path).with_suffix(backends.SUFFIXES[to])
     backends.export(model, recipe.size, file, to)
     print(f"{file}: {recipe.model}, {len(model.classes)} classes, {recipe.size} pixels")
+
+
+def _truth(data: Path | None, split: str, images: list[Path] | None) -> GroundTruth | None:
+    """The split's truth; None where there is none that can be read: a test split need not have any."""
+    from harness.data.dataset import load_split
+
+    try:
+        return load_split(data, split, images=images[0] if images else None).truth if data else None
+    except InputError:
+        return None

@@ -139,6 +139,8 @@ def test_a_cell_of_the_sweep_is_the_score_at_that_cell(flow, capsys):
         (["score", "nothing.npz", "--truth", "nothing.npz"], "nothing.npz"),
         (["score", "x.npz"], "--truth"),
         (["sweep"], "CANDIDATES"),
+        (["predict", "r", "--data", "d", "--out", "x.npz", "--batch", "-1"], "--batch -1: want at least 1"),
+        (["predict", "r", "--data", "d", "--out", "x.npz", "--size", "0"], "--size 0: want at least 1"),
         (["frobnicate"], "frobnicate"),
         (["train", "v9", "--data", "d", "--out", "o"], "recipe v9"),
         (["train", "v5n", "epoch=3", "--data", "d", "--out", "o"], "epoch is no key"),

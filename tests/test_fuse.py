@@ -9,6 +9,7 @@ import pytest
 from evaluate.boxes import iou_rowwise
 from evaluate.fuse import Rule, fuse
 from evaluate.nms import nms
+from evaluate.pool import by_images, pool
 from evaluate.tables import Detections, InputError
 from tests.oracles import detections, random_tables, reordered
 
@@ -44,6 +45,10 @@ def assert_same(one, other):
         np.testing.assert_array_equal(getattr(one, column), getattr(other, column))
 
 
+def members(fused):
+    return sorted(zip(fused.model.tolist(), fused.row.tolist(), fused.into.tolist()))
+
+
 @pytest.mark.parametrize("rule", RULES, ids=ids)
 @pytest.mark.parametrize("seed", range(5))
 def test_the_order_of_rows_changes_nothing_and_that_of_images_and_classes_only_the_order(rule, seed):
@@ -64,11 +69,30 @@ def test_rows_come_back_by_image_best_first_with_scores_from_0_to_1(rule):
 
 
 @pytest.mark.parametrize("rule", RULES, ids=ids)
-def test_images_and_classes_are_fused_apart_on_any_number_of_threads(rule, monkeypatch):
+@pytest.mark.parametrize("rows", [1, 30])
+def test_blocks_of_images_on_any_number_of_threads_change_nothing(rule, rows, monkeypatch):
+    given, weights = tables(3), [[2, 0, 1], [1, 0, 1], [0, 0, 3]]
+    whole = fuse(given, rule, weights=weights)
+    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 3)
+    monkeypatch.setattr("evaluate.pool.BLOCK", rows)
+    blocks = fuse(given, rule, weights=weights)
+    assert_same(blocks.dets, whole.dets)
+    assert members(blocks) == members(whole)
+
+
+def test_blocks_are_whole_images_and_no_larger_than_they_may_be(monkeypatch):
+    rows = pool(tables(3), ("a", "b", "c"), 0)
+    assert by_images(len, rows) == [len(rows)]
+    monkeypatch.setattr("evaluate.pool.BLOCK", 90)
+    images = by_images(lambda block: set(block.image.tolist()), rows)
+    assert len(images) > 1 and sorted(sum(map(list, images), [])) == sorted(set(rows.image.tolist()))
+    assert max(by_images(len, rows)) <= 90 and sum(by_images(len, rows)) == len(rows)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=ids)
+def test_images_and_classes_are_fused_apart(rule):
     given = tables(3)
     whole = fuse(given, rule)
-    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 3)
-    assert_same(fuse(given, rule).dets, whole.dets)
     parts = []
     for image in range(len(given[0].image_ids)):
         for label in range(len(given[0].classes)):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evaluate.fuse import Rule, fuse
-from evaluate.fuse_search import _halves, _of_images, _selected, search
+from evaluate.fuse_search import _halves, _selected, search
 from evaluate.sweep import apply
 from evaluate.tables import Detections, GroundTruth, InputError
 from evaluate.voc_map import voc_map
@@ -60,7 +60,7 @@ def test_tables_are_added_as_often_as_it_helps():
 
 def test_a_lead_over_equal_weights_that_could_be_chance_is_not_taken(truth):
     few = np.arange(6)
-    choice = search([_of_images(detector(truth, seed), few) for seed in (1, 3)], _of_images(truth, few))
+    choice = search([detector(truth, seed).of_images(few) for seed in (1, 3)], truth.of_images(few))
     assert (choice.rule, choice.weights) == (Rule(), (1, 1)) and choice.tried > 10
 
 
@@ -78,9 +78,9 @@ def test_the_gain_is_that_of_applying_the_choice_to_the_images_that_did_not_choo
     assert sorted([*choosing, *holding]) == list(range(IMAGES)) and len(choosing) == IMAGES // 2
     whole = fuse(tables, choice.rule, weights=choice.weights).dets
     for images, after in ((choosing, choice.chosen_on[1]), (holding, choice.gain.after)):
-        assert voc_map(_of_images(whole, images), _of_images(truth, images)).mean == after
+        assert voc_map(whole.of_images(images), truth.of_images(images)).mean == after
     single = apply(tables[choice.single], 0, choice.single_iou)
-    assert voc_map(_of_images(single, holding), _of_images(truth, holding)).mean == choice.gain.before
+    assert voc_map(single.of_images(holding), truth.of_images(holding)).mean == choice.gain.before
     assert choice.gain.low <= choice.gain.value <= choice.gain.high
 
 
@@ -104,4 +104,4 @@ def test_a_table_of_other_images_is_refused_by_name(truth):
 def test_one_image_is_too_few(truth):
     one = np.array([0])
     with pytest.raises(InputError, match="at least 2 images"):
-        search([_of_images(detector(truth, 1), one)], _of_images(truth, one))
+        search([detector(truth, 1).of_images(one)], truth.of_images(one))

@@ -1,5 +1,6 @@
 """harness.predict: candidates come back in the photo's pixels, under the wanted names."""
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -8,15 +9,18 @@ import pytest
 import torch
 
 from evaluate.nms import nms
-from evaluate.tables import InputError
+from evaluate.tables import GroundTruth, InputError
 from evaluate.voc_map import voc_map
 from harness import checkpoint
+from harness.cli import main
 from harness.data.dataset import load_split
 from harness.errors import JobError
 from harness.photos import Photos
-from harness.predict import in_memory, moved_by, pick_device, pick_precision, predict
+from harness.predict import beside_float32, in_memory, moved_by, pick_device, pick_precision, predict
+from harness.shares import Share
 from models.detector import Detector
 from models.yolov5 import YoloV5
+from tests.tiny import write_tiny_voc
 
 SHARED = Path(__file__).parents[2] / "shared"
 CLASSES = ("person", "airplane", "tv")
@@ -149,6 +153,89 @@ def test_a_rough_trunk_says_how_far_it_moves_boxes(photos):
     told = {dtype: moved_by(model, looked_at, size=160, precision=dtype) for dtype in (torch.float32, torch.bfloat16)}
     assert "move by 0.0 of 160 pixels at most, their scores by 0.000" in told[torch.float32]
     assert told[torch.bfloat16].startswith("bfloat16 beside float32: the ") and "by 0.000" not in told[torch.bfloat16]
+
+
+class Shifted(BrightSpot):
+    """Sees all of its boxes 100 pixels too far left with a rough trunk."""
+
+    def forward(self, images):
+        return super().forward(images) - 100 * torch.is_autocast_enabled("cpu")
+
+
+def truth_of(xyxy, *, difficult=False):
+    """A box of class 1 on each image."""
+    count = len(xyxy)
+    flags = np.full(count, difficult)
+    return GroundTruth(tuple(map(str, range(count))), CLASSES, np.arange(count), np.ones(count), xyxy, flags)
+
+
+def beside(looked_at, truth):
+    return list(beside_float32(Shifted(), looked_at.paths, truth, size=320, precision=torch.bfloat16))
+
+
+def test_a_rough_trunk_says_what_it_costs_in_ap50(photos):
+    looked_at, _, xyxy = photos
+    moved, ap = beside(looked_at, truth_of(xyxy))
+    assert moved.startswith("bfloat16 beside float32: the 3 boxes of") and "move by 100.0 of 320 pixels" in moved
+    told = "bfloat16 beside float32: AP50 is 0.0000 in place of 1.0000 (-1.0000) on 3 of 3 photos at 320 pixels"
+    assert ap == told
+
+
+@pytest.mark.parametrize(("count", "few"), [(7, 7), (50, 8), (239, 14), (600, 32)])
+def test_ap50_is_that_of_a_few_photos_evenly_over_the_split(photos, count, few):
+    looked_at, _, (box, *_) = photos
+    paths, truth = np.full(count, looked_at.paths[1]), np.tile(box + 50, (count, 1))  # found nowhere but at the few
+    paths[np.arange(few) * count // few], truth[np.arange(few) * count // few] = looked_at.paths[0], box
+    _, ap = beside(Photos(paths), truth_of(truth))
+    assert f"0.0000 in place of 1.0000 (-1.0000) on {few} of {count} photos" in ap
+
+
+def test_without_a_truth_that_counts_only_the_shift_is_said(photos):
+    looked_at, _, xyxy = photos
+    empty = truth_of(xyxy).take(np.zeros(3, bool))
+    for truth in (None, empty, truth_of(xyxy, difficult=True)):
+        (told,) = beside(looked_at, truth)
+        assert "boxes of score 0.25 or more" in told
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """A random checkpoint in w.pt, and a function that predicts a split of tiny data with words. -> lines on stderr."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    model = YoloV5("n", ("disc", "square"))
+    content = checkpoint.describe(checkpoint.Recipe("yolov5n", image_size=64), model) | {"state": model.state_dict()}
+    checkpoint.save(content, Path("w.pt"))
+    write_tiny_voc(Path("data"))
+
+    def told(capsys, *words):
+        assert main(["predict", "w.pt", "--out", "x.npz", *words]) == 0
+        return [line for line in capsys.readouterr().err.splitlines() if "beside float32" in line]
+
+    return told
+
+
+def test_the_command_says_both_once_and_nothing_in_float32(command, capsys):
+    moved, ap = command(capsys, "--data", "data", "--precision", "bfloat16", "--views", "1,flip")
+    assert "boxes of score 0.25 or more on 4 photos" in moved and "on 4 of 4 photos at 64 pixels" in ap
+    assert command(capsys, "--data", "data") == []
+
+
+def test_a_split_without_annotations_is_predicted_all_the_same(command, capsys):
+    shutil.rmtree("data/Annotations")
+    Path("data/classes.txt").write_text("disc\nsquare\n")
+    (moved,) = command(capsys, "--data", "data", "--split", "test", "--precision", "bfloat16")
+    assert "boxes of score 0.25 or more on 4 photos" in moved
+    assert len(command(capsys, "--images", "data/JPEGImages", "--precision", "bfloat16")) == 1
+
+
+def test_of_several_processes_the_first_says_it_for_the_whole_split(command, capsys, monkeypatch):
+    monkeypatch.setattr(Share, "save", lambda share, tables: dict.fromkeys(tables, 0))  # it waits for the other
+    words = ["--data", "data", "--precision", "bfloat16"]
+    for rank, lines in ((0, 2), (1, 0)):
+        monkeypatch.setattr(Share, "of_this_process", lambda rank=rank: Share(rank, 2))
+        told = command(capsys, *words)
+        assert len(told) == lines and all("4 photos" in line for line in told)
 
 
 def test_a_checkpoint_predicts_as_the_model_it_was_saved_from(photos, tmp_path):

@@ -107,6 +107,17 @@ def test_take_keeps_images_that_lose_their_boxes():
     assert_same(table.take([1, 0]), detections((1, 2, 0.9, 0, 0, 1, 1), ROW))
 
 
+def test_some_images_come_in_the_order_asked_for_with_their_boxes():
+    dets = detections((0, 0, 0.5, 0, 0, 1, 1), (1, 1, 0.75, 0, 0, 2, 2), (0, 0, 0.25, 0, 0, 3, 3))
+    for images, expected in (
+        ([1, 0], (("b", "a"), [1, 0, 1], [0.5, 0.75, 0.25])),
+        ([1], (("b",), [0], [0.75])),
+        ([], ((), [], [])),
+    ):
+        some = dets.of_images(images)
+        assert (some.image_ids, some.image.tolist(), some.score.tolist()) == expected
+
+
 def test_rows_by_image_are_in_table_order():
     table = detections((1, 0, 0.1, 0, 0, 1, 1), ROW, (1, 0, 0.9, 0, 0, 1, 1))
     assert [rows.tolist() for rows in table.rows_by_image()] == [[1], [0, 2]]
