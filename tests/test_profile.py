@@ -97,4 +97,4 @@ def test_the_suffix_of_a_photo_goes_or_becomes_another():
     assert load_profile("vinbigdata").names(["1.2.dicom.png", "b.JPG", "c"]) == ["1.2.dicom", "b", "c"]
     assert load_profile("siim").names(["a.png"]) == ["a_image"]
     with pytest.raises(InputError, match="two images would both be 'a' in the CSV"):
-        load_profile("yolo").names(["a.jpg", "a.png"])
+        load_profile("vinbigdata").names(["a.jpg", "a.png"])
