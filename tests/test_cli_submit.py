@@ -46,6 +46,18 @@ def test_the_command_submits_and_polls(folder, ledger, server, capsys):
     assert json.loads(capsys.readouterr().out) == {"submissions": []}
 
 
+def test_a_file_of_another_profile_is_checked_by_it_and_sent_as_it_is(folder, server, capsys):
+    text = "image_id,PredictionString\na,0 0.9 1 2 3 4\nb,14 1 0 0 1 1\n"
+    (folder / "one" / "submission.csv").write_text(text)
+    words = ["submit", "one/submission.csv", "--competition", SLUG, "--message", "try", "--ledger", "ledger.db"]
+    assert main(words) == 2 and "or want another --profile?" in capsys.readouterr().err and not server.submissions
+    assert main([*words, "--profile", "vinbigdata"]) == 0
+    told = capsys.readouterr()
+    assert "2 images, 1 boxes" in told.err and "complete" in told.out
+    (there,) = server.submissions
+    assert there["data"].decode() == text
+
+
 def test_a_submission_that_kaggle_cannot_score_is_a_failed_job(folder, server, capsys):
     server.verdict = {"status": "ERROR", "errorDescription": "what columns"}
     words = ["--competition", SLUG, "--message", "try", "--ledger", "ledger.db"]
