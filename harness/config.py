@@ -28,7 +28,7 @@ class Recipe:
     candidates_max: int = 3000  # boxes an image into NMS when an epoch is validated; the reports took 300
     seed: int = 0
     threads: int = 2  # that read and augment
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of the trunk; auto = bfloat16 where it is native
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # of the trunk; auto = what is native
 
     optimizer: Literal["sgd", "adamw"] = "sgd"  # adamw learns faster from random weights
     lr: float = 0.01  # at the end of warm-up, for this batch

@@ -33,11 +33,17 @@ def pick_device(name: str) -> torch.device:
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
-    """The trunk's dtype. "auto" is bfloat16 on a GPU and on CPUs with bfloat16 instructions, else float32."""
+    """The trunk's dtype. "auto" is what the device computes fastest without giving up digits it need not.
+
+    That is bfloat16 on CPUs with instructions for it and on GPUs from Ampere on, float16 on Volta and Turing (the T4),
+    whose tensor cores know no bfloat16, and float32 elsewhere (the P100).
+    """
+    if name == "auto" and device.type == "cuda":
+        generation, _ = torch.cuda.get_device_capability(device)
+        return torch.bfloat16 if generation >= 8 else torch.float16 if generation == 7 else torch.float32
     if name == "auto":
         capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch cannot say
-        fast = device.type == "cuda" or capabilities.get("avx512_bf16", False)
-        return torch.bfloat16 if fast else torch.float32
+        return torch.bfloat16 if capabilities.get("avx512_bf16", False) else torch.float32
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
 
 

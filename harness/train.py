@@ -64,9 +64,10 @@ def train(recipe: Recipe, train_set: Dataset, val_set: Dataset, out: Path, *, de
     epoch_steps = -(-len(photos) // recipe.batch)
     ema = Ema(model, recipe.ema_epochs * epoch_steps)
     optimizer = build_optimizer(model, recipe)
+    scaler = torch.amp.GradScaler(on.type, enabled=precision == torch.float16)
     done, best = 0, -1.0
     if resume and (out / "last.pt").exists():
-        done, best = _restore(out, model, ema, optimizer)
+        done, best = _restore(out, model, ema, optimizer, scaler)
 
     bar = tqdm(total=recipe.epochs * epoch_steps, initial=done * epoch_steps, desc="train", unit="step", mininterval=1)
     with (
@@ -91,7 +92,7 @@ def train(recipe: Recipe, train_set: Dataset, val_set: Dataset, out: Path, *, de
                 if step == 0:
                     _picture(images, targets, model.classes, out / "first_batch.jpg")
                 lr = set_rates(optimizer, recipe, step, epoch_steps)
-                parts = train_step(model, images, targets, optimizer, recipe, precision)
+                parts = train_step(model, images, targets, optimizer, scaler, recipe, precision)
                 ema.update(model)
                 log.write(json.dumps({"epoch": epoch, "step": step, "lr": lr, "loss": parts}) + "\n")
                 for name, value in parts.items():
@@ -121,7 +122,12 @@ def train(recipe: Recipe, train_set: Dataset, val_set: Dataset, out: Path, *, de
                 found = {"state": state, "epoch": epoch, "map": best, "is": winner}
                 checkpoint.save(checkpoint.describe(recipe, model) | found, out / "best-so-far.pt")
             content = {"model": model.state_dict(), "ema": ema.model.state_dict(), "ema_steps": ema.steps}
-            content |= {"optimizer": optimizer.state_dict(), "epochs_done": epoch + 1, "best": best}
+            content |= {
+                "optimizer": optimizer.state_dict(),
+                "scaler": scaler.state_dict(),
+                "epochs_done": epoch + 1,
+                "best": best,
+            }
             checkpoint.save(content, out / "last.pt")
 
     save_curves(out / "log.jsonl", out / "curves.png")
@@ -135,10 +141,14 @@ def train_step(
     images: Tensor,
     targets: list[Target],
     optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
     recipe: Recipe,
     precision: torch.dtype,
 ) -> dict[str, float]:
-    """One step down the loss of images (B, 3, S, S) uint8. -> the loss by its parts, before the step."""
+    """One step down the loss of images (B, 3, S, S) uint8. -> the loss by its parts, before the step.
+
+    In float16 the scaler keeps small gradients from vanishing, and leaves out a step whose gradients overflow.
+    """
     on = next(model.parameters()).device
     try:
         targets = [(labels.to(on), xyxy.to(on)) for labels, xyxy in targets]
@@ -146,17 +156,20 @@ def train_step(
         values = torch.stack(list(parts.values()))
         shown = dict(zip(parts, values.detach().tolist(), strict=True))  # the step's one device sync
         if not math.isfinite(sum(shown.values())):
-            raise JobError(f"loss is not finite: {shown}; try lr={recipe.lr / 2:g}")
+            other = " or precision=float32" if precision == torch.float16 else ""
+            raise JobError(f"loss is not finite: {shown}; try lr={recipe.lr / 2:g}{other}")
         optimizer.zero_grad(set_to_none=True)
-        values.sum().backward()
+        scaler.scale(values.sum()).backward()
     except RuntimeError as error:
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
         smaller = f"batch={recipe.batch // 2}" if recipe.batch > 1 else "a smaller image_size"
         what = f"out of memory at batch={recipe.batch} image_size={recipe.image_size}"
         raise JobError(f"{what}: try {smaller}") from None
+    scaler.unscale_(optimizer)
     nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-    optimizer.step()
+    scaler.step(optimizer)
+    scaler.update()
     return shown
 
 
@@ -237,13 +250,21 @@ def _start_from(name: str, model: Detector) -> None:
     tqdm.write(f"{path}: {parts} and {carried} of {len(model.classes)} classes carried over{told}", sys.stderr)
 
 
-def _restore(out: Path, model: nn.Module, ema: Ema[Detector], optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+def _restore(
+    out: Path,
+    model: nn.Module,
+    ema: Ema[Detector],
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+) -> tuple[int, float]:
     """Go back to the end of the last whole epoch. -> epochs done, best AP50 so far."""
     content = checkpoint.load(out / "last.pt")
     model.load_state_dict(content["model"])
     ema.model.load_state_dict(content["ema"])
     ema.steps = content["ema_steps"]
     optimizer.load_state_dict(content["optimizer"])
+    if content.get("scaler"):  # empty but in float16
+        scaler.load_state_dict(content["scaler"])
     log = out / "log.jsonl"
     kept = []
     for line in log.read_text().splitlines(keepends=True):

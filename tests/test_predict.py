@@ -103,6 +103,15 @@ def test_a_device_that_is_not_there_is_named():
     assert pick_precision("bfloat16", torch.device("cpu")) is torch.bfloat16
 
 
+@pytest.mark.parametrize(
+    ("generation", "dtype"), [(6, torch.float32), (7, torch.float16), (8, torch.bfloat16), (12, torch.bfloat16)]
+)
+def test_a_gpu_computes_in_what_its_tensor_cores_know(generation, dtype, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (generation, 5))
+    assert pick_precision("auto", torch.device("cuda")) is dtype
+    assert pick_precision("float32", torch.device("cuda")) is torch.float32
+
+
 def small(most, seen):
     """A look at images that a device with room for `most` of them can take; it writes down how many it was given."""
 

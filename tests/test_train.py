@@ -1,5 +1,6 @@
 """harness.train: rates, the run folder, and that an interrupted run ends with the same weights."""
 
+import functools
 import json
 import signal
 import subprocess
@@ -101,6 +102,45 @@ def test_a_run_killed_in_the_middle_of_an_epoch_resumes_to_the_same_weights(data
     logs = [(tmp_path / run / "log.jsonl").read_text().splitlines() for run in ("killed", "whole")]
     steps = [[json.loads(line).get("loss") for line in log] for log in logs]
     assert steps[0] == steps[1]
+
+
+def test_float16_scales_its_loss_and_resumes_with_the_same_scale(data, tmp_path, monkeypatch):
+    """Twice the scale after each step that is in order: 4 steps, 16."""
+    scaler = functools.partial(torch.amp.GradScaler, init_scale=1.0, growth_interval=1)
+    monkeypatch.setattr(torch.amp, "GradScaler", scaler)
+    validate = training.validate
+    with monkeypatch.context() as patch:
+        scores = iter([0.1, 0.1])
+        patch.setattr(training, "validate", lambda *_: next(scores))  # and StopIteration in the second epoch
+        with pytest.raises(StopIteration):
+            run(data, tmp_path / "cut", "epochs=2", "precision=float16")
+    assert training.validate is validate and weights_of(tmp_path / "cut" / "last.pt")["scaler"]["scale"] == 4
+    run(data, tmp_path / "cut", "epochs=2", "precision=float16", resume=True)
+    run(data, tmp_path / "whole", "epochs=2", "precision=float16")
+    cut, whole = (weights_of(tmp_path / name / "last.pt") for name in ("cut", "whole"))
+    assert cut["scaler"]["scale"] == whole["scaler"]["scale"] == 16
+    assert same(cut["model"], whole["model"])
+
+
+def test_float16_clips_gradients_as_they_are_without_the_scale(data, tmp_path, monkeypatch):
+    scaler = torch.amp.GradScaler
+    for name, scale in (("a", 1.0), ("b", 1024.0)):
+        monkeypatch.setattr(torch.amp, "GradScaler", functools.partial(scaler, init_scale=scale))
+        run(data, tmp_path / name, "epochs=1", "precision=float16", "clip=0.01")
+    a, b = (weights_of(tmp_path / name / "last.pt")["model"]["model.0.conv.weight"] for name in "ab")
+    torch.manual_seed(0)
+    start = checkpoint.build(load_recipe("v5n", SETTINGS), ("disc", "square")).state_dict()["model.0.conv.weight"]
+    assert (b - a).norm() < 0.1 * (a - start).norm()
+
+
+def test_float16_leaves_out_a_step_whose_gradients_overflow(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.amp, "GradScaler", functools.partial(torch.amp.GradScaler, init_scale=2.0**100))
+    run(data, tmp_path, "epochs=1", "precision=float16")
+    left = weights_of(tmp_path / "last.pt")
+    torch.manual_seed(0)
+    start = checkpoint.build(load_recipe("v5n", SETTINGS), ("disc", "square"))
+    assert left["scaler"]["scale"] == 2.0**98
+    assert all(torch.equal(left["model"][name], value) for name, value in start.named_parameters())
 
 
 def test_resuming_a_finished_run_changes_nothing(data, tmp_path):
