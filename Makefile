@@ -72,8 +72,8 @@ check: $(READY)  ## format, lint, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest
-bench: $(READY)  ## NMS, sweep and fusion beside torchvision, cell by cell and ensemble-boxes
-	for each in nms sweep fusion; do $(BIN)/python benchmarks/$$each.py || exit; done
+bench: $(READY)  ## NMS, sweep, fusion and submissions beside torchvision, cell by cell, ensemble-boxes and the naive way
+	for each in nms sweep fusion submission; do $(BIN)/python benchmarks/$$each.py || exit; done
 bench-evaluate: $(READY)  ## scoring beside the COCO packages, which get an environment of their own
 	$(BIN)/python benchmarks/evaluation.py $(ARGS)
 .PHONY: help setup demo data train $(MODELS:%=train-%) eval sweep ensemble submission submit asked video report kaggle always leaderboard test test-all check bench bench-evaluate

@@ -43,20 +43,20 @@ class Fields(NamedTuple):
 def read(cell: str, profile: Profile, codes: Collection[str] | None) -> tuple[list[str], Array]:
     """The boxes in a cell -> what it calls their classes; score and the four of `profile.box` (n, 5).
 
-    Raises ValueError naming what is wrong with the cell or with a box, also where a class is not one of `codes`.
+    Raises ValueError naming what is wrong with how the cell or a box is spelt, or a class that is not one of `codes`.
     """
-    if cell == profile.empty or (profile.codec == "list" and not cell.strip()):
-        return [], np.empty((0, 5))
-    found = _list(cell, profile) if profile.codec == "list" else _words(cell, profile)
-    count = len(found.of["score"])
-    classes = [str(code) for code in found.of.get("class", [""] * count)]
+    found = _fields(cell, profile)
+    classes = [str(code) for code in found.of.get("class", [""] * len(found.of["score"]))]
     if codes is not None and set(classes).difference(codes):
         _refuse(found.box, (code not in codes for code in classes), "unknown class")
-    numbers = np.array([found.of[name] for name in ("score", *profile.box)], np.float64).T
-    for good, wanted in checks(numbers, profile):
-        if not good.all():
-            _refuse(found.box, ~good, wanted)
-    return classes, numbers
+    return classes, _numbers(found, profile)
+
+
+def refuse_numbers(cell: str, profile: Profile) -> None:
+    """Raise ValueError naming a box in the cell that fails one of `checks`, if any does."""
+    found = _fields(cell, profile)
+    for good, wanted in checks(_numbers(found, profile), profile):
+        _refuse(found.box, ~good, wanted)
 
 
 def checks(numbers: Array, profile: Profile) -> Iterator[tuple[Array, str]]:
@@ -76,22 +76,25 @@ def checks(numbers: Array, profile: Profile) -> Iterator[tuple[Array, str]]:
 def read_plain(cells: Sequence[memoryview], profile: Profile, codes: Sequence[str]) -> tuple[Array, Array, Array]:
     """n cells in UTF-8 -> how many boxes in each (n,); of N boxes the places in codes (N,), the numbers (N, 5).
 
-    -1 boxes is a cell that has to be read by `read`: it is spelt in another way, something is wrong with it, or there
-    are so few that compiled code does not pay.
+    -1 boxes is a cell that has to be read by `read`: it is spelt in another way, or there are so few that compiled code
+    does not pay.
     """
     compiled = profile.quoted and profile.fields == ("class", "score", *profile.box)
     if not compiled or sum(map(len, cells)) < PLENTY:
         return np.full(len(cells), -1), np.empty(0, np.int16), np.empty((0, 5))
     from evaluate.box_lists import parse
 
-    count, label, found = parse(cells, codes)
-    good = np.all([mask for mask, _ in checks(found, profile)], axis=0)
-    if not good.all():
-        of_box = np.repeat(np.arange(len(cells)), count.clip(min=0))
-        count[of_box[~good]] = -1
-        kept = count[of_box] >= 0
-        label, found = label[kept], found[kept]
-    return count, label, found
+    return parse(cells, codes)
+
+
+def _fields(cell: str, profile: Profile) -> Fields:
+    if cell == profile.empty or (profile.codec == "list" and not cell.strip()):
+        return Fields(dict.fromkeys(profile.fields, ()), str)
+    return _list(cell, profile) if profile.codec == "list" else _words(cell, profile)
+
+
+def _numbers(found: Fields, profile: Profile) -> Array:
+    return np.array([found.of[name] for name in ("score", *profile.box)], np.float64).T
 
 
 def _list(cell: str, profile: Profile) -> Fields:

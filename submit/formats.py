@@ -143,7 +143,7 @@ def parse(
 def _boxes(
     texts: list[memoryview], profile: Profile, classes: Sequence[str] | None
 ) -> tuple[list[str], Array, Array, Array, dict[int, str]]:
-    """The boxes of all cells, in order, but for bad cells.
+    """The boxes of all cells that can be read, in order.
 
     -> what cells call classes; of N boxes their cell (N,), place among those (N,), and `Parsed.numbers` (N, 5); what
     is wrong with bad cells.
@@ -170,6 +170,12 @@ def _boxes(
         of, place, table = (np.concatenate(column) for column in (cell_of, places, numbers))
         in_order = np.argsort(of, kind="stable")
         of, place, table = of[in_order], place[in_order], table[in_order]
+    good = np.all([mask for mask, _ in cells.checks(table, profile)], axis=0)
+    for at in np.unique(of[~good]).tolist():
+        try:
+            cells.refuse_numbers(str(texts[at], "utf-8"), profile)
+        except ValueError as error:
+            bad[at] = str(error)
     return list(place_of), of, place, table, bad
 
 
