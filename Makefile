@@ -51,10 +51,11 @@ submit: asked eval runs/$(MODEL)/submission.csv  ## score MODEL, then send its C
 	@$(H) submit runs/$(MODEL)/submission.csv --competition '$(COMPETITION)' --message '$(MESSAGE)' $(FORM) $(WITH)
 asked:
 	@test -n '$(COMPETITION)' -a -n '$(MESSAGE)' || { echo 'want make submit COMPETITION=slug MESSAGE="..."' >&2; exit 2; }
-video: runs/$(MODEL)/best.pt  ## MODEL's detections drawn on VIDEO, a file or an address, with its sound
+video: filmed runs/$(MODEL)/best.pt  ## MODEL's detections drawn on VIDEO, a file or an address, with its sound
+	$(H) video runs/$(MODEL) '$(VIDEO)' --out runs/$(MODEL)/video.mp4 --csv runs/$(MODEL)/video.csv --npz runs/$(MODEL)/video.npz --track
+	@$(H) report runs/$(MODEL)
+filmed:
 	@test -n '$(VIDEO)' || { echo 'want make video VIDEO=a file or an address' >&2; exit 2; }
-	$(H) video $(<D) '$(VIDEO)' --out $(<D)/video.mp4 --csv $(<D)/video.csv --npz $(<D)/video.npz --track
-	@$(H) report $(<D)
 report: runs/$(MODEL)/report.html  ## one page about MODEL's run
 leaderboard: $(READY)  ## every scored run, best first
 	@$(H) leaderboard --html runs/leaderboard.html
@@ -76,7 +77,7 @@ bench: $(READY)  ## NMS, sweep, fusion and submissions beside torchvision, cell 
 	for each in nms sweep fusion submission; do $(BIN)/python benchmarks/$$each.py || exit; done
 bench-evaluate: $(READY)  ## scoring beside the COCO packages, which get an environment of their own
 	$(BIN)/python benchmarks/evaluation.py $(ARGS)
-.PHONY: help setup demo data train $(MODELS:%=train-%) eval sweep ensemble submission submit asked video report kaggle always leaderboard test test-all check bench bench-evaluate
+.PHONY: help setup demo data train $(MODELS:%=train-%) eval sweep ensemble submission submit asked video filmed report kaggle always leaderboard test test-all check bench bench-evaluate
 
 # --- how each file is made ----------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 app = App(
     name="harness",
     help="A competition harness for object detection: train, predict, sweep, score, submit.",
-    help_format="plaintext",
+    help_format="markdown",
     version_flags=[],
     default_parameter=Parameter(negative=""),
 )

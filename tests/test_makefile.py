@@ -68,6 +68,12 @@ def test_other_members_are_another_ensemble(tmp_path):
     assert runs == [["runs/a/val.npz", "runs/b/val.npz"], ["runs/b/val.npz"]]
 
 
+@pytest.mark.parametrize("words", [["video"], ["submit"], ["submit", "COMPETITION=x"], ["submit", "MESSAGE=x"]])
+def test_what_is_missing_is_asked_for_before_anything_is_made(words):
+    done = subprocess.run(["make", "H=false", "PYTHON=false", *words], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith(f"want make {words[0]} ") and not done.stdout
+
+
 def test_help_names_every_target_people_type():
     told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     listed = {line.split()[0] for line in told.splitlines()}
