@@ -53,12 +53,13 @@ class Boxes:
     xyxy: NDArray[np.float32]  # (N, 4) pixels
 
     def __post_init__(self) -> None:
+        problems = []
         for name in ("image_ids", "classes"):
             names = tuple(getattr(self, name))
             object.__setattr__(self, name, names)
             if len(set(names)) != len(names):
                 twice = [n for n, count in Counter(names).items() if count > 1]
-                raise InputError(f"{name} lists {len(twice)} names more than once, such as {', '.join(twice[:5])}")
+                problems.append(f"{name} lists {len(twice)} names more than once, such as {', '.join(twice[:5])}")
         for name, dtype in self._dtypes().items():
             given = np.asarray(getattr(self, name))
             shape = (len(self.image), 4) if name == "xyxy" else (len(self.image),)
@@ -67,14 +68,10 @@ class Boxes:
             with np.errstate(over="ignore", invalid="ignore"):  # what does not fit is refused below
                 object.__setattr__(self, name, np.ascontiguousarray(given, dtype=dtype))
             if np.issubdtype(dtype, np.integer):
-                self._refuse(getattr(self, name) != given, f"{name} has values that are not {dtype.__name__}")
-        x1, y1, x2, y2 = self.xyxy.T  # column by column: reducing rows of four takes 6 times longer
-        finite = np.isfinite(x1) & np.isfinite(y1) & np.isfinite(x2) & np.isfinite(y2)
-        self._refuse(~finite, "xyxy has NaN or infinity")
-        self._refuse((x2 < x1) | (y2 < y1), "xyxy has x2 < x1 or y2 < y1 (is it xywh?)")
-        for name, limit in (("image", len(self.image_ids)), ("label", len(self.classes))):
-            column = getattr(self, name)
-            self._refuse((column < 0) | (column >= limit), f"{name} is outside [0, {limit})")
+                problems += self._told(getattr(self, name) != given, f"{name} has values that are not {dtype.__name__}")
+        problems += self._faults()
+        if problems:
+            raise InputError("; ".join(problems))
 
     def __len__(self) -> int:
         return len(self.image)
@@ -124,12 +121,25 @@ class Boxes:
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
 
-    def _refuse(self, bad: Any, what: str) -> None:
-        if bad.any():
-            rows = np.flatnonzero(bad)
-            ids = (self.image_ids[i] if 0 <= i < len(self.image_ids) else "?" for i in self.image[rows[:5]])
-            named = ", ".join(f"{row} ({image_id})" for row, image_id in zip(rows[:5], ids, strict=True))
-            raise InputError(f"{what} in {len(rows)} rows: {named}{' ...' if len(rows) > 5 else ''}")
+    def _faults(self) -> list[str]:
+        """What is wrong with the values of the columns, a line a kind."""
+        x1, y1, x2, y2 = self.xyxy.T  # column by column: reducing rows of four takes 6 times longer
+        finite = np.isfinite(x1) & np.isfinite(y1) & np.isfinite(x2) & np.isfinite(y2)
+        faults = self._told(~finite, "xyxy has NaN or infinity")
+        faults += self._told(finite & ((x2 < x1) | (y2 < y1)), "xyxy has x2 < x1 or y2 < y1 (is it xywh?)")
+        for name, limit in (("image", len(self.image_ids)), ("label", len(self.classes))):
+            column = getattr(self, name)
+            faults += self._told((column < 0) | (column >= limit), f"{name} is outside [0, {limit})")
+        return faults
+
+    def _told(self, bad: Array, what: str) -> list[str]:
+        """What is wrong with the bad rows, and which these are; nothing where none is."""
+        if not bad.any():
+            return []
+        rows = np.flatnonzero(bad)
+        ids = (self.image_ids[i] if 0 <= i < len(self.image_ids) else "?" for i in self.image[rows[:5]])
+        named = ", ".join(f"{row} ({image_id})" for row, image_id in zip(rows[:5], ids, strict=True))
+        return [f"{what} in {len(rows)} rows: {named}{' ...' if len(rows) > 5 else ''}"]
 
     @classmethod
     def _dtypes(cls) -> dict[str, Any]:
@@ -142,9 +152,9 @@ class Detections(Boxes):
 
     score: NDArray[np.float32]  # (N,) in [0, 1]
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._refuse(~((self.score >= 0) & (self.score <= 1)), "score is outside [0, 1] or NaN")
+    def _faults(self) -> list[str]:
+        outside = ~((self.score >= 0) & (self.score <= 1))
+        return super()._faults() + self._told(outside, "score is outside [0, 1] or NaN")
 
     @classmethod
     def _dtypes(cls) -> dict[str, Any]:

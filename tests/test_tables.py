@@ -60,6 +60,17 @@ def test_a_bad_table_is_refused_with_its_rows(column, value, message):
         replace(good, **{column: value})
 
 
+def test_every_kind_of_fault_is_told_at_once():
+    good = detections(ROW, (1, 0, 0.5, 1, 2, 3, 4))
+    with pytest.raises(InputError) as caught:
+        replace(good, image_ids=("a", "a"), xyxy=[[0, 0, np.inf, 1], [3, 0, 2, 5]], label=[0, 9], score=[2, np.nan])
+    assert str(caught.value) == (
+        "image_ids lists 1 names more than once, such as a; xyxy has NaN or infinity in 1 rows: 0 (a); "
+        "xyxy has x2 < x1 or y2 < y1 (is it xywh?) in 1 rows: 1 (a); label is outside [0, 3) in 1 rows: 1 (a); "
+        "score is outside [0, 1] or NaN in 2 rows: 0 (a), 1 (a)"
+    )
+
+
 @pytest.mark.parametrize("content", [b"", b"not a table", b"PK\x03\x04 cut short", b"\x93NUMPY"])
 def test_another_file_is_refused_by_name(tmp_path, content):
     (tmp_path / "t.npz").write_bytes(content)
