@@ -9,7 +9,7 @@ H      := $(BIN)/harness
 
 DATA   ?= data/VOC2007
 MODEL  ?= v5n
-MEMBERS ?= v5n v5s
+MEMBERS ?= $(or $(shell cat runs/ensemble/members.txt 2>/dev/null),v5n v5s)
 RECIPE ?=
 TRAIN  ?= train
 VAL    ?= val

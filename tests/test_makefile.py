@@ -61,8 +61,8 @@ def test_other_members_are_another_ensemble(tmp_path):
     words = ["make", "--silent", "runs/ensemble/fusion.json", "H=./h", "DATA=data/x"]
     (tmp_path / "h").write_text("#!/bin/sh\necho $* >> log\nfor last; do :; done\ntouch $last\n")
     (tmp_path / "h").chmod(0o755)
-    for members in ("a b", "a b", "b"):
-        subprocess.run([*words, f"MEMBERS={members}"], cwd=tmp_path, check=True)
+    for members in (["MEMBERS=a b"], ["MEMBERS=a b"], ["MEMBERS=b"], []):
+        subprocess.run([*words, *members], cwd=tmp_path, check=True)
     lines = (tmp_path / "log").read_text().splitlines()
     runs = [[word for word in line.split() if word.endswith("val.npz")] for line in lines]
     assert runs == [["runs/a/val.npz", "runs/b/val.npz"], ["runs/b/val.npz"]]
