@@ -50,7 +50,7 @@ def score_with_interval(
     matches = match(dets, truth)
     whole = score(matches, iou_min=iou_min, eleven_point=eleven_point)
     ap = _replicates(matches, truth, draws(len(truth.image_ids), replicates, seed), iou_min, eleven_point)
-    return whole, _middle(_mean(ap), level)
+    return whole, middle(_mean(ap), level)
 
 
 def compare(
@@ -73,13 +73,13 @@ def compare(
     scores = [score(found, iou_min=iou_min, eleven_point=eleven_point) for found in matches]
     drawn = draws(len(truth.image_ids), replicates, seed)
     aps = [_replicates(found, truth, drawn, iou_min, eleven_point) for found in matches]
-    mean = Difference(scores[0].mean, scores[1].mean, *_middle(_mean(aps[1]) - _mean(aps[0]), level))
+    mean = Difference(scores[0].mean, scores[1].mean, *middle(_mean(aps[1]) - _mean(aps[0]), level))
     classes: dict[str, Difference | None] = {}
     for c, name in enumerate(truth.classes):
         moved = aps[1][c] - aps[0][c]
         moved = moved[~np.isnan(moved)]
         ends = float(scores[0].ap[c]), float(scores[1].ap[c])
-        classes[name] = Difference(*ends, *_middle(moved, level)) if len(moved) else None
+        classes[name] = Difference(*ends, *middle(moved, level)) if len(moved) else None
     return mean, classes
 
 
@@ -90,7 +90,8 @@ def _mean(ap: Array) -> Array:
     return mean
 
 
-def _middle(values: Array, level: float) -> tuple[float, float]:
+def middle(values: Array, level: float) -> tuple[float, float]:
+    """Where the middle `level` of the values begins and ends."""
     low, high = np.percentile(values, [50 - 50 * level, 50 + 50 * level])
     return float(low), float(high)
 

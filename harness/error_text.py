@@ -19,7 +19,7 @@ NAMED = 3  # classes, or pairs of them, that a line names
 def as_dict(found: Diagnosis) -> dict[str, Any]:
     """-> of the errors: map; fixes {fix: what it adds to mAP}; counts {fix: n}; per_class {name: ap and fixes, or
     None}; per_size. best_f1: all and per_class, each conf, precision, recall and f1, or None; confusion: conf, rows,
-    columns, matrix; calibration: error, excess, detections and bins, of all and of those shown.
+    columns, matrix; calibration: error, interval, excess, detections, bins, of all and of those shown.
     """
     errors, confused = found.errors, found.confusion
     gains = errors.per_class.items()
@@ -128,7 +128,9 @@ def _calibrated(measured: Calibration) -> str:
         return "nothing to measure"
     way = "above" if measured.excess > 0 else "below"
     n = int(measured.count.sum())
-    return f"ECE {measured.error:.4f} over {n:,} detections, scores {abs(measured.excess):.4f} {way} the share of hits"
+    between = " (95 % over images {:.4f} to {:.4f})".format(*measured.interval) if measured.interval else ""
+    off = f"scores {abs(measured.excess):.4f} {way} the share of hits"
+    return f"ECE {measured.error:.4f}{between} over {n:,} detections, {off}"
 
 
 def _point(best: Point | None) -> dict[str, float] | None:
@@ -148,4 +150,5 @@ def _calibration(measured: Calibration) -> dict[str, Any]:
         for b, (n, score, hits) in enumerate(columns)
     ]
     n = int(measured.count.sum())
-    return {"error": measured.error, "excess": measured.excess, "detections": n, "bins": bins}
+    of_all = {"error": measured.error, "interval": measured.interval, "excess": measured.excess}
+    return of_all | {"detections": n, "bins": bins}

@@ -25,6 +25,21 @@ def test_error_is_the_gap_of_each_bin_averaged_over_detections():
     assert found.excess == pytest.approx((2 * 0.35 + 1 * 0.2) / 3)
 
 
+@pytest.mark.parametrize(
+    ("rows", "interval"),
+    [
+        ([(0, CAT, 0.75, *HIT), (1, CAT, 0.75, *HIT)], (0.25, 0.25)),  # whichever photos are drawn
+        ([(0, CAT, 1.0, *HIT), (1, CAT, 0.5, *ALARM)], (0.0, 0.5)),  # the first twice, or the second
+        ([(0, CAT, 1.0, *HIT), (0, CAT, 0.5, *ALARM)], (0.25, 0.25)),  # the second photo alone has no error
+        ([(0, CAT, 0.75, *HIT), (1, CAT, 0.25, *ALARM)], (0.25, 0.25)),  # gaps of two bins do not cancel
+        ([], None),
+    ],
+)
+def test_the_interval_is_of_the_error_over_drawn_photos(rows, interval):
+    truth = truths((0, CAT, *HIT), (1, CAT, *HIT))
+    assert calibration(match(detections(*rows), truth)).interval == interval
+
+
 def test_scores_too_high_and_too_low_cancel_in_the_excess_alone():
     found = measured((0.75, HIT), (0.25, ALARM))
     assert found.error == 0.25 and found.excess == 0

@@ -22,7 +22,11 @@ def test_the_text_names_what_costs_most_and_what_is_mixed_up():
     assert "of the detections from conf 0.5000:\nmost confused  dog taken for cat twice" in text
     assert "missed         0 of 3 truths" in text
     assert "false alarms   1: dog 1" in text
-    assert "from conf 0.5000" in text and "ECE 0.5500 over 4 detections, scores 0.2500 above" in text.splitlines()[-1]
+    assert (
+        "from conf 0.5000" in text
+        and "ECE 0.5500 (95 % over images 0.5500 to 0.5500) over 4 detections, scores 0.2500 above"
+        in text.splitlines()[-1]
+    )
 
 
 def test_false_alarms_name_the_worst_class_first():
@@ -41,7 +45,7 @@ def test_the_confusion_is_at_the_best_confidence_unless_one_is_given():
 def test_nothing_wrong_is_said_so():
     found = diagnose(detections((0, CAT, 1, *HERE), (0, DOG, 1, *THERE), (1, DOG, 1, *HERE)), TRUTH)
     assert largest_gain(found.errors) == "" and most_confused(found.confusion) == "no class taken for another"
-    assert "ECE 0.0000 over 3 detections" in as_text(found)
+    assert "ECE 0.0000 (95 % over images 0.0000 to 0.0000) over 3 detections" in as_text(found)
 
 
 def test_without_detections_there_is_still_a_text():
