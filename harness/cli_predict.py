@@ -51,7 +51,7 @@ def predict(
     from harness.backends import open_model
     from harness.data.dataset import find_photos, load_photos, open_source
     from harness.photos import Photos
-    from harness.predict import beside_float32, device_of
+    from harness.predict import beside_float32, device_of, photo_threads
     from harness.predict import predict as run
     from harness.shares import Share
     from harness.weights_catalogue import resolve
@@ -89,6 +89,7 @@ def predict(
                 conf_min=conf_min,
                 candidates_max=candidates_max,
                 precision=trunk,
+                threads=photo_threads(device_of(model), share.count),
                 done=shown.update,
             )
             for view in looks

@@ -47,6 +47,11 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
 
 
+def photo_threads(device: torch.device, processes: int = 1) -> int:
+    """How many read and scale photos: two where a CPU detects; a GPU outruns two, so there its share of the cores."""
+    return 2 if device.type == "cpu" else max(2, (os.cpu_count() or 2) // processes)
+
+
 def device_of(model: Detector) -> torch.device:
     """Where the model's weights are; one that holds none, an exported file, takes its input from the CPU."""
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))

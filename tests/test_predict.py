@@ -16,7 +16,7 @@ from harness.cli import main
 from harness.data.dataset import load_split
 from harness.errors import JobError
 from harness.photos import Photos
-from harness.predict import beside_float32, in_memory, moved_by, pick_device, pick_precision, predict
+from harness.predict import beside_float32, in_memory, moved_by, photo_threads, pick_device, pick_precision, predict
 from harness.shares import Share
 from models.detector import Detector
 from models.yolov5 import YoloV5
@@ -110,6 +110,13 @@ def test_a_gpu_computes_in_what_its_tensor_cores_know(generation, dtype, monkeyp
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (generation, 5))
     assert pick_precision("auto", torch.device("cuda")) is dtype
     assert pick_precision("float32", torch.device("cuda")) is torch.float32
+
+
+def test_a_gpu_is_fed_by_its_share_of_the_cores(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    gpu = torch.device("cuda", 0)
+    assert (photo_threads(gpu), photo_threads(gpu, 4), photo_threads(gpu, 16)) == (16, 4, 2)
+    assert photo_threads(torch.device("cpu")) == 2
 
 
 def small(most, seen):
