@@ -4,13 +4,16 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from evaluate.tables import InputError
+from evaluate.tables import GroundTruth, InputError
 from harness.cli_options import AsJson, CandidatesMax, Data, Images, KeepMax, ProfileName, Split, Truth, load_answers
-from submit.profile import DEFAULT, load_profile
+from submit.profile import DEFAULT, Profile, load_profile
+
+if TYPE_CHECKING:
+    from evaluate.box_txt import Size
 
 LEDGER = Path(os.environ.get("HARNESS_LEDGER", "runs/ledger.sqlite"))
 
@@ -36,11 +39,7 @@ def score(
     from harness import scoring
 
     answers = load_answers(data, split, images, truth)
-    form, sizes = load_profile(profile), None
-    if form.unit == "shares" and detections.suffix == ".csv":
-        from harness.convert import known_from, sizes_for
-
-        sizes = sizes_for(form, known_from(data, split, images=images), answers.image_ids)
+    form, sizes = _format(profile, data, split, images, answers)
     result = scoring.score(
         detections,
         answers,
@@ -71,14 +70,26 @@ def compare(
     iou: Annotated[float | None, Parameter(help="With --conf: apply this cell to both first.")] = None,
     candidates_max: CandidatesMax = 3000,
     keep_max: KeepMax = 3000,
+    profile: ProfileName = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """Whether AFTER is really better than BEFORE: the difference in AP and its interval, by class and in the mean."""
     from harness import scoring
 
     answers = load_answers(data, split, images, truth)
-    caps = {"candidates_max": candidates_max, "keep_max": keep_max}
-    result = scoring.compare(before, after, answers, metric=metric, conf=conf, iou=iou, **caps)
+    form, sizes = _format(profile, data, split, images, answers)
+    result = scoring.compare(
+        before,
+        after,
+        answers,
+        metric=metric,
+        conf=conf,
+        iou=iou,
+        candidates_max=candidates_max,
+        keep_max=keep_max,
+        profile=form,
+        sizes=sizes,
+    )
     print(json.dumps(result) if as_json else scoring.comparison_text(result))
 
 
@@ -98,6 +109,7 @@ def errors(
     confusion_conf: Annotated[float | None, Parameter(help="Lowest score in the confusion; else of best F1.")] = None,
     candidates_max: CandidatesMax = 3000,
     keep_max: KeepMax = 3000,
+    profile: ProfileName = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """What costs AP, by kind, size and class; the best confidence, the classes mixed up, and what scores are worth."""
@@ -106,7 +118,8 @@ def errors(
     from harness import error_text, scoring
 
     answers = load_answers(data, split, images, truth)
-    dets = scoring.read(detections, answers, conf, iou, candidates_max, keep_max)
+    form, sizes = _format(profile, data, split, images, answers)
+    dets = scoring.read(detections, answers, conf, iou, candidates_max, keep_max, form, sizes)
     found = diagnose(dets, answers, rule=RULES[metric], conf=confusion_conf)
     result = {"metric": metric, **error_text.as_dict(found)}
     print(json.dumps(result) if as_json else f"{metric}: {error_text.as_text(found)}")
@@ -140,3 +153,15 @@ def convert(
         print("\n".join(error.problems), file=sys.stderr)
         raise InputError(f"{source}: bad rows, {len(error.problems)} listed above; nothing was written") from None
     print(f"{target}: {len(table):,} boxes on {len(table.image_ids):,} images")
+
+
+def _format(
+    profile: str, data: Path | None, split: str, images: Path | None, answers: GroundTruth
+) -> tuple[Profile, "list[Size] | None"]:
+    """The profile of a submission, and the photos' sizes where its boxes are shares of them."""
+    form = load_profile(profile)
+    if form.unit != "shares" or data is None:
+        return form, None
+    from harness.convert import known_from, sizes_for
+
+    return form, sizes_for(form, known_from(data, split, images=images), answers.image_ids)

@@ -59,12 +59,15 @@ def compare(
     iou: float | None = None,
     candidates_max: int = 3000,
     keep_max: int = 3000,
+    profile: Profile | None = None,
+    sizes: Sequence[Size] | None = None,
 ) -> dict[str, Any]:
     """What one table or submission scores more than another, class by class and in the mean, with 95 % intervals.
 
     -> metric, images, mean and per_class {name: or None}: before, after, difference, low, high, certain.
     """
-    tables = [read(path, truth, conf, iou, candidates_max, keep_max) for path in (before, after)]
+    how = (conf, iou, candidates_max, keep_max, profile, sizes)
+    tables = [read(path, truth, *how) for path in (before, after)]
     mean, classes = bootstrap.compare(tables[0], tables[1], truth, eleven_point=metric == "voc-11pt")
     per_class = {name: _row(moved) if moved else None for name, moved in classes.items()}
     return {"metric": metric, "images": len(truth.image_ids), "mean": _row(mean), "per_class": per_class}

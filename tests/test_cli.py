@@ -71,6 +71,7 @@ def test_a_submission_of_another_profile_is_written_checked_scored_and_converted
         assert main(["score", *words, *data, "--json", *ledger]) == 0
         scores.append(json.loads(capsys.readouterr().out)["map"])
     assert scores[0] == scores[1]
+    assert main(["compare", csv, csv, *form, *data]) == main(["errors", csv, *form, *data]) == 0
     assert main(["check", csv]) == 2 and "or want another --profile?" in capsys.readouterr().err
 
 
