@@ -70,7 +70,9 @@ def test_other_members_are_another_ensemble(tmp_path):
 
 @pytest.mark.parametrize("words", [["video"], ["submit"], ["submit", "COMPETITION=x"], ["submit", "MESSAGE=x"]])
 def test_what_is_missing_is_asked_for_before_anything_is_made(words):
-    done = subprocess.run(["make", "H=false", "PYTHON=false", *words], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "H=false", "PYTHON=false", *words], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 2 and done.stderr.startswith(f"want make {words[0]} ") and not done.stdout
 
 
