@@ -39,19 +39,9 @@ def score(
     from harness import scoring
 
     answers = load_answers(data, split, images, truth)
-    form, sizes = _format(profile, data, split, images, answers)
-    result = scoring.score(
-        detections,
-        answers,
-        split=split if truth is None else truth.name,
-        metric=metric,
-        conf=conf,
-        iou=iou,
-        candidates_max=candidates_max,
-        keep_max=keep_max,
-        profile=form,
-        sizes=sizes,
-    )
+    reading = scoring.Reading(conf, iou, candidates_max, keep_max, *_format(profile, data, split, images, answers))
+    name = split if truth is None else truth.name
+    result = scoring.score(detections, answers, reading, split=name, metric=metric)
     scoring.record(result, detections, answers, ledger=ledger)
     print(json.dumps(result) if as_json else scoring.as_text(result))
 
@@ -77,19 +67,8 @@ def compare(
     from harness import scoring
 
     answers = load_answers(data, split, images, truth)
-    form, sizes = _format(profile, data, split, images, answers)
-    result = scoring.compare(
-        before,
-        after,
-        answers,
-        metric=metric,
-        conf=conf,
-        iou=iou,
-        candidates_max=candidates_max,
-        keep_max=keep_max,
-        profile=form,
-        sizes=sizes,
-    )
+    reading = scoring.Reading(conf, iou, candidates_max, keep_max, *_format(profile, data, split, images, answers))
+    result = scoring.compare(before, after, answers, reading, metric=metric)
     print(json.dumps(result) if as_json else scoring.comparison_text(result))
 
 
@@ -118,8 +97,8 @@ def errors(
     from harness import error_text, scoring
 
     answers = load_answers(data, split, images, truth)
-    form, sizes = _format(profile, data, split, images, answers)
-    dets = scoring.read(detections, answers, conf, iou, candidates_max, keep_max, form, sizes)
+    reading = scoring.Reading(conf, iou, candidates_max, keep_max, *_format(profile, data, split, images, answers))
+    dets = scoring.read(detections, answers, reading)
     found = diagnose(dets, answers, rule=RULES[metric], conf=confusion_conf)
     result = {"metric": metric, **error_text.as_dict(found)}
     print(json.dumps(result) if as_json else f"{metric}: {error_text.as_text(found)}")

@@ -3,7 +3,7 @@
 import hashlib
 import tomllib
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +16,26 @@ from submit.ledger import Ledger, ScoreRow
 from submit.profile import Profile
 
 
-def score(
-    path: Path,
-    truth: GroundTruth,
-    *,
-    split: str,
-    metric: str,
-    conf: float | None = None,
-    iou: float | None = None,
-    candidates_max: int = 3000,
-    keep_max: int = 3000,
-    profile: Profile | None = None,
-    sizes: Sequence[Size] | None = None,
-) -> dict[str, Any]:
-    """Score a .npz table or a submission .csv, after NMS at `iou` and `conf` where both are given.
+@dataclass(frozen=True)
+class Reading:
+    """How a file becomes the table that is judged."""
 
-    A .csv is as `profile` says; `sizes` of the truth's photos are for shares of them.
+    conf: float | None  # with `iou`: this cell of a sweep is applied first
+    iou: float | None
+    candidates_max: int
+    keep_max: int
+    profile: Profile  # of a .csv
+    sizes: Sequence[Size] | None  # of the truth's photos, for shares of them
+
+
+def score(path: Path, truth: GroundTruth, reading: Reading, *, split: str, metric: str) -> dict[str, Any]:
+    """Score a .npz table or a submission .csv.
+
     -> split (as the leaderboard shall call it), metric, map, interval (95 %, over images; not for COCO), per_class
     {name: AP or None}, images, truths (that count), detections, conf, iou; with metric "coco" also its twelve numbers.
     Raises InputError for a file that is neither, or over other images.
     """
-    dets = read(path, truth, conf, iou, candidates_max, keep_max, profile, sizes)
+    dets = read(path, truth, reading)
     if metric == "coco":
         from evaluate.coco import coco_map
 
@@ -46,29 +45,16 @@ def score(
         found, interval = bootstrap.score_with_interval(dets, truth, eleven_point=metric == "voc-11pt")
         numbers = {"map": found.mean, "interval": interval, "per_class": found.per_class}
     counts = {"images": len(truth.image_ids), "truths": int((~truth.difficult).sum()), "detections": len(dets)}
-    return {"split": split, "metric": metric, **numbers, **counts, "conf": conf, "iou": iou}
+    return {"split": split, "metric": metric, **numbers, **counts, "conf": reading.conf, "iou": reading.iou}
 
 
-def compare(
-    before: Path,
-    after: Path,
-    truth: GroundTruth,
-    *,
-    metric: str,
-    conf: float | None = None,
-    iou: float | None = None,
-    candidates_max: int = 3000,
-    keep_max: int = 3000,
-    profile: Profile | None = None,
-    sizes: Sequence[Size] | None = None,
-) -> dict[str, Any]:
+def compare(before: Path, after: Path, truth: GroundTruth, reading: Reading, *, metric: str) -> dict[str, Any]:
     """What one table or submission scores more than another, class by class and in the mean, with 95 % intervals.
 
     -> metric, images, mean and per_class {name: or None}: before, after, difference, low, high, certain.
     """
-    how = (conf, iou, candidates_max, keep_max, profile, sizes)
-    tables = [read(path, truth, *how) for path in (before, after)]
-    mean, classes = bootstrap.compare(tables[0], tables[1], truth, eleven_point=metric == "voc-11pt")
+    was, now = (read(path, truth, reading) for path in (before, after))
+    mean, classes = bootstrap.compare(was, now, truth, eleven_point=metric == "voc-11pt")
     per_class = {name: _row(moved) if moved else None for name, moved in classes.items()}
     return {"metric": metric, "images": len(truth.image_ids), "mean": _row(mean), "per_class": per_class}
 
@@ -92,26 +78,20 @@ def comparison_text(result: dict[str, Any]) -> str:
     return "\n".join([*lines, f"{result['metric']}, {result['images']:,} images"])
 
 
-def read(
-    path: Path,
-    truth: GroundTruth,
-    conf: float | None,
-    iou: float | None,
-    candidates_max: int,
-    keep_max: int,
-    profile: Profile | None = None,
-    sizes: Sequence[Size] | None = None,
-) -> Detections:
+def read(path: Path, truth: GroundTruth, reading: Reading) -> Detections:
     """A .npz table or a submission .csv, after NMS at `iou` and `conf` where they are given, which go together."""
+    conf, iou = reading.conf, reading.iou
     if (conf is None) != (iou is None):
         raise InputError("want --conf and --iou together, or neither: they are one cell of a sweep")
     if path.suffix == ".csv":
-        dets = formats.read(path, truth.classes, image_ids=truth.image_ids, profile=profile, sizes=sizes)
+        dets = formats.read(
+            path, truth.classes, image_ids=truth.image_ids, profile=reading.profile, sizes=reading.sizes
+        )
     else:
         dets = Detections.load(path)
     if conf is None or iou is None:
         return dets
-    return sweep.apply(dets, conf, iou, candidates_max=candidates_max, keep_max=keep_max)
+    return sweep.apply(dets, conf, iou, candidates_max=reading.candidates_max, keep_max=reading.keep_max)
 
 
 def record(result: dict[str, Any], path: Path, truth: GroundTruth, *, ledger: Path) -> None:
