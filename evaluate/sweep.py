@@ -8,11 +8,11 @@ import numpy as np
 
 from evaluate import bootstrap
 from evaluate.grid import Grid, checked, search
-from evaluate.sweep_csv import Cell, ClassCell, best, rank, read_classes, read_csv, read_thresholds, write_csv
+from evaluate.sweep_csv import Cell, ClassCell, best, rank, read_csv, read_thresholds, write_csv
 from evaluate.tables import Array, Detections, GroundTruth
 
 __all__ = ["CONFS", "IOUS", "Cell", "ClassCell", "HeldOut", "Sweep", "apply", "best", "read_csv"]
-__all__ += ["read_classes", "read_thresholds", "sweep", "write_csv"]
+__all__ += ["read_thresholds", "sweep", "write_csv"]
 
 CONFS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
 IOUS = (0.40, 0.45, 0.50, 0.55, 0.60, 0.65, 0.70, 0.75)

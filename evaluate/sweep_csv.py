@@ -70,22 +70,12 @@ def write_csv(cells: Iterable[Cell], path: Path, by_class: Iterable[ClassCell] =
         out.writerows([c.conf, c.iou, c.ap, c.boxes, None, None, c.name] for c in by_class)
 
 
-def read_csv(path: Path) -> list[Cell]:
-    """The cells of the grid that `write_csv` wrote, in file order. Raises InputError naming the line for any other."""
-    return _read(path)[0]
-
-
-def read_classes(path: Path) -> list[ClassCell]:
-    """The classes' own cells that `write_csv` wrote, none where thresholds were chosen for all. Raises InputError."""
-    return _read(path)[1]
-
-
 def read_thresholds(path: Path, classes: tuple[str, ...]) -> tuple[float | Array, float | Array]:
     """The conf and iou for `apply`: those of the best cell or, where the file has them, each class's own, (C,) both.
 
     Raises InputError for another file, and when it has lines for classes but not for all of `classes`.
     """
-    cells, by_class = _read(path)
+    cells, by_class = read_csv(path)
     if not by_class:
         cell = best(cells)
         return cell.conf, cell.iou
@@ -96,7 +86,11 @@ def read_thresholds(path: Path, classes: tuple[str, ...]) -> tuple[float | Array
     return np.array([found[name].conf for name in classes]), np.array([found[name].iou for name in classes])
 
 
-def _read(path: Path) -> tuple[list[Cell], list[ClassCell]]:
+def read_csv(path: Path) -> tuple[list[Cell], list[ClassCell]]:
+    """The cells of the grid and the classes' own that `write_csv` wrote, in file order.
+
+    There are none of classes where thresholds were chosen for all. Raises InputError naming the line of another file.
+    """
     cells: list[Cell] = []
     by_class: list[ClassCell] = []
     for where, row in _rows(path):

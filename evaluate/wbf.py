@@ -8,6 +8,7 @@ import numpy as np
 from evaluate.fusion_rule import CONF_TYPES, ConfType
 from evaluate.tables import Array
 
+Fused = tuple[Array, Array, Array, Array]  # boxes, scores, how many each group has, the place of each row's box
 AVG, MAX, BOX_AND_MODEL_AVG, ABSENT_MODEL_AWARE_AVG = range(4)  # as in CONF_TYPES
 
 
@@ -20,7 +21,7 @@ def wbf(
     weight: Array,
     iou_max: float,
     conf_type: ConfType,
-) -> tuple[Array, Array, Array, Array]:
+) -> Fused:
     """Weighted boxes fusion in each group of rows, which come best first.
 
     xyxy (N, 4) float32; score (N,) float64, already times its weight; model, label (N,); edges (G + 1,) of the groups;
@@ -42,14 +43,11 @@ def wbf(
     Differs: equal scores have an order (`pool.ranking`); a score above 1, which several rows of one heavy model give
     with avg, is 1; boxes without area stay, alone.
     """
-    boxes, scores = np.empty_like(xyxy), np.empty_like(score)
-    place, count = np.empty(len(score), np.int64), np.empty(len(edges) - 1, np.int64)
-    given, made = (xyxy, score, model, label, weight), (boxes, scores, place, count)
-    _wbf(edges, iou_max, CONF_TYPES.index(conf_type), *given, *made)
-    return boxes, scores, count, place
+    made: Fused = _wbf(edges, iou_max, CONF_TYPES.index(conf_type), xyxy, score, model, label, weight)
+    return made
 
 
-def nmw(xyxy: Array, score: Array, edges: Array, iou_max: float) -> tuple[Array, Array, Array, Array]:
+def nmw(xyxy: Array, score: Array, edges: Array, iou_max: float) -> Fused:
     """Non-maximum weighted: takes and gives what `wbf` does.
 
     A row joins the best row of a box, whichever it overlaps most, if by more than `iou_max`. The box is the mean of
@@ -58,11 +56,8 @@ def nmw(xyxy: Array, score: Array, edges: Array, iou_max: float) -> tuple[Array,
     Source: Zhou et al., "CAD: Scale Invariant Framework for Real-Time Object Detection", 2017, as ensemble-boxes 1.0.9
     has it. Differs: sums are float64, and a box of one row is that row.
     """
-    boxes, scores = np.empty_like(xyxy), np.empty_like(score)
-    place, count = np.empty(len(score), np.int64), np.empty(len(edges) - 1, np.int64)
-    given, made = (xyxy, score), (boxes, scores, place, count)
-    _nmw(edges, iou_max, *given, *made)
-    return boxes, scores, count, place
+    made: Fused = _nmw(edges, iou_max, xyxy, score)
+    return made
 
 
 @numba.njit(cache=True, nogil=True)
@@ -75,12 +70,9 @@ def _wbf(
     model: Any,
     label: Any,
     weight: Any,
-    boxes: Any,
-    scores: Any,
-    place: Any,
-    count: Any,
-) -> None:
-    """Write what `wbf` gives."""
+) -> Any:
+    boxes, scores = np.empty_like(xyxy), np.empty_like(score)
+    place, count = np.empty(len(score), np.int64), np.empty(len(edges) - 1, np.int64)
     longest = _longest(edges)
     corners = np.empty((5, longest))  # x1, y1, x2, y2 and area of the fused boxes
     sums = np.empty((longest, 4), np.float32)  # of score times corner
@@ -104,6 +96,7 @@ def _wbf(
         of_class = np.ascontiguousarray(weight[:, label[start]])
         rows = slice(start, edges[g + 1])
         _confidences(kind, conf[:n], size[:n], score[rows], model[rows], place[rows] - start, of_class, scores[rows])
+    return boxes, scores, count, place
 
 
 @numba.njit(cache=True, nogil=True)
@@ -140,17 +133,9 @@ def _confidences(kind: int, conf: Any, size: Any, score: Any, model: Any, place:
 
 
 @numba.njit(cache=True, nogil=True)
-def _nmw(
-    edges: Any,
-    iou_max: float,
-    xyxy: Any,
-    score: Any,
-    boxes: Any,
-    scores: Any,
-    place: Any,
-    count: Any,
-) -> None:
-    """Write what `nmw` gives."""
+def _nmw(edges: Any, iou_max: float, xyxy: Any, score: Any) -> Any:
+    boxes, scores = np.empty_like(xyxy), np.empty_like(score)
+    place, count = np.empty(len(score), np.int64), np.empty(len(edges) - 1, np.int64)
     longest = _longest(edges)
     corners = np.empty((5, longest))  # x1, y1, x2, y2 and area of the best rows
     sums, total, size = np.empty((longest, 4)), np.empty(longest), np.empty(longest, np.int64)
@@ -173,6 +158,7 @@ def _nmw(
         count[g] = n
         for box in range(n):
             boxes[start + box] = corners[:4, box] if size[box] == 1 else sums[box] / total[box]
+    return boxes, scores, count, place
 
 
 @numba.njit(cache=True, nogil=True)

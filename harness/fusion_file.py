@@ -59,11 +59,11 @@ def save(content: dict[str, Any], path: Path) -> None:
 
 
 def settings(path: Path) -> dict[str, Any]:
-    """What the leaderboard keeps of it; `model` names the method and the members that count."""
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    counted = [Path(name) for name, weight in zip(content["members"], content["weights"], strict=True) if weight]
+    """What the leaderboard keeps of it; `model` names the method and the members that count. Raises InputError."""
+    content, members, weights, rule = _read(path)
+    counted = [member for member, weight in zip(members, weights, strict=False) if weight]
     names = [member.parent.name or member.stem for member in counted]
-    return {"model": f"{content['rule']['method']} of {', '.join(names)}"} | content
+    return {"model": f"{rule.method} of {', '.join(names)}"} | content
 
 
 def load(path: Path, tables: Sequence[Path], classes: Sequence[str]) -> tuple[Rule, list[Any]]:
@@ -72,19 +72,24 @@ def load(path: Path, tables: Sequence[Path], classes: Sequence[str]) -> tuple[Ru
     Raises InputError when the file is something else, or its members are not these runs in this order: v5n/val.npz
     goes with v5n/test.npz, and val/v5n.npz with test/v5n.npz.
     """
+    _, members, weights, rule = _read(path)
+    if not _same_runs(members, tables):
+        wanted, given = (", ".join(map(str, files)) for files in (members, tables))
+        raise InputError(f"{path}: want tables of the runs {wanted}, in this order; there are {given}")
+    return rule, [_by_class(path, weight, classes) for weight in weights]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[Path], list[Any], Rule]:
+    """-> all that is in it; its members, weights and rule."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         members, weights = [Path(member) for member in content["members"]], list(content["weights"])
-        rule = Rule(**content["rule"])
+        return content, members, weights, Rule(**content["rule"])
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except (UnicodeDecodeError, ValueError, KeyError, TypeError):
         keys = ", ".join(f.name for f in fields(Rule))
         raise InputError(f"{path}: want JSON with members, weights and rule (of {keys}), as --search writes") from None
-    if not _same_runs(members, tables):
-        wanted, given = (", ".join(map(str, files)) for files in (members, tables))
-        raise InputError(f"{path}: want tables of the runs {wanted}, in this order; there are {given}")
-    return rule, [_by_class(path, weight, classes) for weight in weights]
 
 
 def _same_runs(members: Sequence[Path], tables: Sequence[Path]) -> bool:

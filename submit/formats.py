@@ -118,9 +118,10 @@ def parse(
     if image_ids is None:
         image_ids = names
     else:
+        there = profile.names(image_ids)
         if asked and sample:
-            _refuse_other_images(sample, names, profile.names(image_ids))
-        names = profile.names(image_ids)
+            _refuse_other_images(sample, names, there)
+        names = there
     faults = list(_faults(rows, names, asked, profile))
     mine = [at for at, row in enumerate(rows) if profile.is_image(row.image)]
     classes = profile.listed if classes is None else tuple(classes)
@@ -128,8 +129,8 @@ def parse(
     for at, fault in bad.items():
         faults[mine[at]] = faults[mine[at]] or fault
     problems = [f"{row}: {fault}" for row, fault in zip(rows, faults, strict=True) if fault]
-    there = {row.image for row in rows}
-    problems += [f"image {name} has no row" for name in [*names, *others] if name not in there]
+    with_row = {row.image for row in rows}
+    problems += [f"image {name} has no row" for name in [*names, *others] if name not in with_row]
     if problems:
         raise SubmissionError(path, problems)
     if classes is None:

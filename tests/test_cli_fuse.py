@@ -62,6 +62,15 @@ def test_the_leaderboard_says_what_an_ensemble_is_made_of(runs, capsys):
     assert json.loads(capsys.readouterr().out)["rows"][0]["model"] == "wbf of v5n, v3"
 
 
+def test_a_score_beside_a_damaged_ensemble_names_the_file(runs, capsys):
+    Path("ensemble").mkdir()
+    Path("ensemble/fusion.json").write_text('{"members": ')
+    shutil.copy(runs[0], "ensemble/val-final.npz")
+    words = ["score", "ensemble/val-final.npz", "--truth", "val-truth.npz", "--ledger", "l.sqlite"]
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith("harness: ensemble/fusion.json: want JSON with members, weights and rule")
+
+
 def test_the_search_says_when_it_is_not_worth_it(runs, capsys):
     assert main(["fuse", "--search", runs[0], runs[0], "--truth", "val-truth.npz", "--out", "f.json"]) == 0
     assert "\nnot worth it: " in capsys.readouterr().out

@@ -14,7 +14,7 @@ CELLS = [Cell(0.1, 1 / 3, 2 / 3, 12, -1e-5, 0.25), Cell(0.5, 0.5, 0.0, 0)]
 def test_cells_survive_the_file_to_the_last_digit(tmp_path):
     found = sweep(*random_tables(0), confs=[0.1, 1 / 3], ious=[0.4, 2 / 3])
     write_csv(found.cells + CELLS, tmp_path / "runs" / "sweep.csv", found.by_class)
-    assert read_csv(tmp_path / "runs" / "sweep.csv") == found.cells + CELLS
+    assert read_csv(tmp_path / "runs" / "sweep.csv")[0] == found.cells + CELLS
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["sweep.csv"]
 
 

@@ -23,7 +23,7 @@ class HeatMap:
 
 
 def heat_map(cells: list[Cell]) -> HeatMap:
-    """The grid of what `sweep.read_csv` read; a pair that was not swept has no cell."""
+    """The grid of its cells; a pair that was not swept has no cell."""
     at = {(cell.conf, cell.iou): cell for cell in cells}
     ious = sorted({cell.iou for cell in cells})
     rows = {conf: [at.get((conf, iou)) for iou in ious] for conf in sorted({cell.conf for cell in cells})}

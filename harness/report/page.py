@@ -63,8 +63,8 @@ def write_report(run: Path, out: Path) -> Headline | None:
     made = _json(run / "run.json")
     score = _json(run / "score.json")
     steps, epochs = read_log(run / "log.jsonl") if "log.jsonl" in files else ([], [])
-    grid = heat_map(sweep.read_csv(run / "sweep.csv")) if "sweep.csv" in files else None
-    own_cells = sweep.read_classes(run / "sweep.csv") if "sweep.csv" in files else []
+    cells, own_cells = sweep.read_csv(run / "sweep.csv") if "sweep.csv" in files else ([], [])
+    grid = heat_map(cells) if cells else None
     newest = max((run / name).stat().st_mtime for name in files)
     values: dict[str, Any] = {
         "name": run.resolve().name,
