@@ -24,8 +24,8 @@ from pathlib import Path
 from queue import Queue
 from typing import Any
 
-import harness.cli
-import harness.train
+import harness.cli.main
+import harness.training.train
 import models.assign
 import models.losses
 import models.weights
@@ -37,15 +37,23 @@ CELL = ["--conf", "0.001", "--iou", "0.6"]
 
 def one_cell() -> None:
     """Only the cell of a truth's centre answers for it, not its neighbours."""
-    models.losses.match_by_ratio = lambda *given: models.assign.match_by_ratio(*given[:-1], neighbours=False)
+    models.losses.match_by_ratio = lambda *given: models.assign.match_by_ratio(
+        *given[:-1], neighbours=False
+    )
 
 
 def one_anchor() -> None:
     """Only the best anchor of all levels answers for a truth, in the cell of its centre."""
 
-    def loss(raw: Any, targets: Any, code: Any, anchors: Any, strides: Any, gains: Any, **options: Any) -> Any:
+    def loss(
+        raw: Any, targets: Any, code: Any, anchors: Any, strides: Any, gains: Any, **options: Any
+    ) -> Any:
         grids = [(level.shape[2], level.shape[3]) for level in raw]
-        matches = iter(models.assign.match_best_anchor(models.assign.stack_truths(targets), anchors, grids, strides))
+        matches = iter(
+            models.assign.match_best_anchor(
+                models.assign.stack_truths(targets), anchors, grids, strides
+            )
+        )
         models.losses.match_by_ratio = lambda *given: next(matches)[0]
         return tuned(raw, targets, code, anchors, strides, gains, **options)
 
@@ -63,13 +71,17 @@ def head_rows() -> None:
     """The heads start at random, the rest from the weights."""
 
     def transfer(weights: Any, model: Any) -> Any:
-        start = {name: value.clone() for name, value in model.state_dict().items() if name in model.class_rows()}
+        start = {
+            name: value.clone()
+            for name, value in model.state_dict().items()
+            if name in model.class_rows()
+        }
         new = whole(weights, model)
         model.load_state_dict(start, strict=False)
         return new
 
-    whole = harness.train.transfer
-    harness.train.transfer = transfer
+    whole = harness.training.train.transfer
+    harness.training.train.transfer = transfer
 
 
 def class_rows() -> None:
@@ -87,7 +99,9 @@ WITHOUT = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("plan", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -136,9 +150,19 @@ def run(seed: int, name: str, keys: Keys, data: Path, out: Path, cores: "Queue[i
             found = folder / f"{split}.npz"
             where = ["--data", str(data), "--split", split]
             _harness(core, folder, ["predict", str(folder), *where, "--out", str(found)])
-            score = ["score", str(found), *where, *CELL, "--json", "--ledger", str(folder / "ledger.sqlite")]
+            score = [
+                "score",
+                str(found),
+                *where,
+                *CELL,
+                "--json",
+                "--ledger",
+                str(folder / "ledger.sqlite"),
+            ]
             scores[split] = json.loads(_harness(core, folder, score))["map"]
-        scores["test AP50-95"] = json.loads(_harness(core, folder, [*score, "--metric", "coco"]))["map"]
+        scores["test AP50-95"] = json.loads(_harness(core, folder, [*score, "--metric", "coco"]))[
+            "map"
+        ]
         content = scores | {"minutes": (time.monotonic() - started) / 60}
         (folder / "score.json.part").write_text(json.dumps(content))
         os.replace(folder / "score.json.part", folder / "score.json")
@@ -149,11 +173,18 @@ def run(seed: int, name: str, keys: Keys, data: Path, out: Path, cores: "Queue[i
 
 def table(out: Path, names: list[str]) -> str:
     """The scores that are there, as a Markdown table."""
-    lines = ["| setting | seeds | val AP50 | test AP50 | test AP50-95 | minutes a run |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| setting | seeds | val AP50 | test AP50 | test AP50-95 | minutes a run |",
+        "|---|---|---|---|---|---|",
+    ]
     for name in names:
-        runs = [json.loads(path.read_text()) for path in sorted(out.glob(f"{name}-[0-9]*/score.json"))]
+        runs = [
+            json.loads(path.read_text()) for path in sorted(out.glob(f"{name}-[0-9]*/score.json"))
+        ]
         if runs:
-            columns = [_spread([100 * run[key] for run in runs]) for key in ("val", "test", "test AP50-95")]
+            columns = [
+                _spread([100 * run[key] for run in runs]) for key in ("val", "test", "test AP50-95")
+            ]
             minutes = statistics.median(run["minutes"] for run in runs)
             lines.append(f"| {name} | {len(runs)} | {' | '.join(columns)} | {minutes:.0f} |")
     return "\n".join(lines)

@@ -52,13 +52,17 @@ Task = Callable[[], list[float]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--env", type=Path)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--files", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.worker == "files":  # in a process of its own: a child's peak memory starts from its parent's
+    if (
+        options.worker == "files"
+    ):  # in a process of its own: a child's peak memory starts from its parent's
         write_files(options.files)
         return
     if options.worker:
@@ -67,7 +71,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder)
         python = environment(options.env or files / "env")
-        subprocess.run([sys.executable, __file__, "--worker", "files", "--files", str(files)], check=True)
+        subprocess.run(
+            [sys.executable, __file__, "--worker", "files", "--files", str(files)], check=True
+        )
         pythons = {OURS: sys.executable} | dict.fromkeys(MODULES, python)
         workers = {name: start(name, path, files) for name, path in pythons.items()}
         seconds, numbers = measure(workers, options.rounds)
@@ -87,7 +93,15 @@ def environment(folder: Path) -> str:
     python = str(folder / "bin" / "python")
     if not Path(python).exists():
         venv.create(folder, with_pip=True)
-        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *MODULES]
+        install = [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            *MODULES,
+        ]
         subprocess.run(install, check=True, stdout=sys.stderr)
     return python
 
@@ -107,14 +121,20 @@ def synthetic(seed: int = 0) -> tuple[Any, Any]:
     truths, hard, images, each = 12_032, 2_900, len(IMAGES), 100
     image = np.sort(np.append(np.arange(images), rng.integers(0, images, truths + hard - images)))
     label = rng.choice(len(CLASSES), len(image), p=share)
-    truth = GroundTruth(IMAGES, CLASSES, image, label, boxes(len(image)), rng.permutation(len(image)) < hard)
+    truth = GroundTruth(
+        IMAGES, CLASSES, image, label, boxes(len(image)), rng.permutation(len(image)) < hard
+    )
     near = np.repeat(np.arange(len(image)), 3)
     side = (truth.xyxy[near, 2:] - truth.xyxy[near, :2])[:, [0, 1, 0, 1]]
     others = images * each - len(near)
     at = np.append(image[near], rng.permutation(np.arange(others) % images))
-    named = np.where(rng.random(len(near)) < 0.8, label[near], rng.choice(len(CLASSES), len(near), p=share))
+    named = np.where(
+        rng.random(len(near)) < 0.8, label[near], rng.choice(len(CLASSES), len(near), p=share)
+    )
     named = np.append(named, rng.choice(len(CLASSES), others, p=share))
-    xyxy = np.concatenate([truth.xyxy[near] + rng.normal(0, 0.08, (len(near), 4)) * side, boxes(others)])
+    xyxy = np.concatenate(
+        [truth.xyxy[near] + rng.normal(0, 0.08, (len(near), 4)) * side, boxes(others)]
+    )
     xyxy = xyxy.astype(np.float32)
     xyxy[:, 2:] = np.maximum(xyxy[:, 2:], xyxy[:, :2] + 1)
     score = np.append(rng.beta(2, 2, len(near)), rng.beta(1, 12, others)).round(5)
@@ -123,7 +143,7 @@ def synthetic(seed: int = 0) -> tuple[Any, Any]:
 
 
 def write_files(folder: Path) -> None:
-    from submit import formats
+    from submit.csv import formats
 
     dets, truth = synthetic()
     truth = truth.take(np.lexsort((truth.difficult, *truth.xyxy.T[::-1], truth.image)))
@@ -133,15 +153,30 @@ def write_files(folder: Path) -> None:
     boxes = [table.xyxy.astype(np.float64) for table in (dets, truth)]
     for xywh in boxes:
         xywh[:, 2:] -= xywh[:, :2]
-    np.save(folder / "dets.npy", np.column_stack([dets.image, boxes[0], dets.score.astype(np.float64), dets.label]))
-    columns = (dets.image.tolist(), dets.label.tolist(), boxes[0].round(2).tolist(), dets.score.tolist())
+    np.save(
+        folder / "dets.npy",
+        np.column_stack([dets.image, boxes[0], dets.score.astype(np.float64), dets.label]),
+    )
+    columns = (
+        dets.image.tolist(),
+        dets.label.tolist(),
+        boxes[0].round(2).tolist(),
+        dets.score.tolist(),
+    )
     keys = ("image_id", "category_id", "bbox", "score")
-    rows = [dict(zip(keys, (*row[:3], round(row[3], 5)), strict=True)) for row in zip(*columns, strict=True)]
+    rows = [
+        dict(zip(keys, (*row[:3], round(row[3], 5)), strict=True))
+        for row in zip(*columns, strict=True)
+    ]
     (folder / "dets.json").write_text(json.dumps(rows))
     keys = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")
     columns = (
         *(range(1, len(truth) + 1), truth.image.tolist(), truth.label.tolist()),
-        *(boxes[1].tolist(), boxes[1][:, 2:].prod(1).tolist(), truth.difficult.astype(int).tolist()),
+        *(
+            boxes[1].tolist(),
+            boxes[1][:, 2:].prod(1).tolist(),
+            truth.difficult.astype(int).tolist(),
+        ),
     )
     content = {
         "images": [{"id": number, "width": 500, "height": 375} for number in range(len(IMAGES))],
@@ -152,9 +187,13 @@ def write_files(folder: Path) -> None:
 
 
 def start(name: str, python: str, files: Path) -> subprocess.Popen[str]:
-    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+    one = dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
+    )
     command = [python, __file__, "--worker", name, "--files", str(files)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | one)
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | one
+    )
 
 
 def ask(worker: Any, task: str) -> Any:
@@ -163,7 +202,9 @@ def ask(worker: Any, task: str) -> Any:
     return json.loads(worker.stdout.readline())
 
 
-def measure(workers: dict[str, Any], rounds: int) -> tuple[dict[Any, list[float]], dict[Any, list[float]]]:
+def measure(
+    workers: dict[str, Any], rounds: int
+) -> tuple[dict[Any, list[float]], dict[Any, list[float]]]:
     """-> CPU seconds and numbers by (task, name)."""
     seconds: dict[Any, list[float]] = {}
     numbers: dict[Any, list[float]] = {}
@@ -181,13 +222,19 @@ def measure(workers: dict[str, Any], rounds: int) -> tuple[dict[Any, list[float]
     return seconds, numbers
 
 
-def as_markdown(seconds: dict[Any, list[float]], numbers: dict[Any, list[float]], peaks: dict[str, float]) -> str:
+def as_markdown(
+    seconds: dict[Any, list[float]], numbers: dict[Any, list[float]], peaks: dict[str, float]
+) -> str:
     lines = [
         "| task | who | CPU s | runs | ratio to the fastest other | differs from pycocotools by |",
         "|" + "---|" * 6,
     ]
     for task, what in TASKS.items():
-        medians = {name: statistics.median(runs) for (of, name), runs in seconds.items() if of == task and runs}
+        medians = {
+            name: statistics.median(runs)
+            for (of, name), runs in seconds.items()
+            if of == task and runs
+        }
         fastest = min((spent for name, spent in medians.items() if name != OURS), default=None)
         for name, spent in medians.items():
             ratio = f"{spent / fastest:.2f}" if fastest else "-"
@@ -195,7 +242,9 @@ def as_markdown(seconds: dict[Any, list[float]], numbers: dict[Any, list[float]]
             if name != OURS or task == "coco":
                 pairs = zip(numbers[task, name], numbers[task, "pycocotools"], strict=True)
                 differs = f"{max(abs(mine - theirs) for mine, theirs in pairs):.2g}"
-            lines.append(f"| {what} | {name} | {spent:.3f} | {len(seconds[task, name])} | {ratio} | {differs} |")
+            lines.append(
+                f"| {what} | {name} | {spent:.3f} | {len(seconds[task, name])} | {ratio} | {differs} |"
+            )
     lines += ["", "| who | peak MiB, arrays to COCO's twelve numbers |", "|---|---|"]
     return "\n".join([*lines, *(f"| {name} | {peak:.0f} |" for name, peak in peaks.items())])
 
@@ -214,12 +263,12 @@ def work(name: str, files: Path) -> None:
 
 
 def our_tasks(files: Path) -> dict[str, Task]:
-    from evaluate.bootstrap import score_with_interval
-    from evaluate.coco import NAMES, coco_map
-    from evaluate.matching import match
+    from evaluate.metrics.bootstrap import score_with_interval
+    from evaluate.metrics.coco import NAMES, coco_map
+    from evaluate.metrics.matching import match
+    from evaluate.metrics.voc import score, voc_map
     from evaluate.tables import Detections, GroundTruth
-    from evaluate.voc_map import score, voc_map
-    from submit import formats
+    from submit.csv import formats
 
     dets, truth = Detections.load(files / "dets.npz"), GroundTruth.load(files / "truth.npz")
 

@@ -16,8 +16,8 @@ import numba
 import numpy as np
 from ensemble_boxes import weighted_boxes_fusion
 
-from evaluate.fuse import fuse
-from evaluate.fusion_rule import Rule
+from evaluate.ensemble.fuse import fuse
+from evaluate.ensemble.rule import Rule
 from evaluate.tables import Detections
 
 CLASSES = tuple(f"class {c}" for c in range(20))
@@ -26,7 +26,9 @@ RULE = Rule(members_iou=1)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--images", type=int, default=4952)
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
@@ -46,10 +48,14 @@ def main() -> None:
         theirs.append(seconds(lambda: package(some)) * options.images / 20)
     rows.append((f"{options.images} images, 3 x 200 boxes", ours, theirs, options.images))
     print(f"{numba.config.NUMBA_NUM_THREADS} threads\n")
-    print("| what | harness | ensemble-boxes 1.0.9 | ratio | harness, an image |\n|---|---|---|---|---|")
+    print(
+        "| what | harness | ensemble-boxes 1.0.9 | ratio | harness, an image |\n|---|---|---|---|---|"
+    )
     for what, *times, images in rows:
         mine, its = (statistics.median(taken) for taken in times)
-        print(f"| {what} | {_text(mine)} | {_text(its)} | {its / mine:.0f} | {_text(mine / images)} |")
+        print(
+            f"| {what} | {_text(mine)} | {_text(its)} | {its / mine:.0f} | {_text(mine / images)} |"
+        )
 
 
 def drawn(images: int, boxes: int) -> list[Detections]:
@@ -59,10 +65,14 @@ def drawn(images: int, boxes: int) -> list[Detections]:
     for _ in WEIGHTS:
         n = images * boxes
         low = rng.random((n, 2), np.float32) * np.float32(2 / 3)
-        xyxy = np.concatenate([low, low + (rng.random((n, 2), np.float32) * 0.32 + 0.01).astype(np.float32)], axis=1)
+        xyxy = np.concatenate(
+            [low, low + (rng.random((n, 2), np.float32) * 0.32 + 0.01).astype(np.float32)], axis=1
+        )
         image, label = np.repeat(np.arange(images), boxes), rng.integers(0, len(CLASSES), n)
         score = rng.random(n) * 0.99 + 0.005
-        tables.append(Detections(tuple(map(str, range(images))), CLASSES, image, label, xyxy, score))
+        tables.append(
+            Detections(tuple(map(str, range(images))), CLASSES, image, label, xyxy, score)
+        )
     return tables
 
 
@@ -71,7 +81,9 @@ def package(tables: list[Detections]) -> None:
     by_image = [list(table.rows_by_image()) for table in tables]
     for rows in zip(*by_image, strict=True):
         given = [(t.xyxy[r], t.score[r], t.label[r]) for t, r in zip(tables, rows, strict=True)]
-        weighted_boxes_fusion(*map(list, zip(*given, strict=True)), weights=WEIGHTS, iou_thr=RULE.iou)
+        weighted_boxes_fusion(
+            *map(list, zip(*given, strict=True)), weights=WEIGHTS, iou_thr=RULE.iou
+        )
 
 
 def seconds(work: Callable[[], object], calls: int = 1) -> float:

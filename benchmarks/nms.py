@@ -25,7 +25,9 @@ CLASSES, IOU = 20, 0.5
 
 def main() -> None:
     torch.set_num_threads(1)
-    print("| boxes | torchvision | survivors | nms | torchvision / survivors | torchvision / nms | different |")
+    print(
+        "| boxes | torchvision | survivors | nms | torchvision / survivors | torchvision / nms | different |"
+    )
     print("|---|---|---|---|---|---|---|")
     for boxes in (300, 3000, 30000):
         print(f"| {boxes} | {compared(boxes)} |", flush=True)
@@ -44,10 +46,16 @@ def compared(boxes: int) -> str:
         lambda: list(survivors(dets, limits, **caps)),
         lambda: nms(dets, IOU, **caps),
     )
-    exact = (torchvision_nms(xyxy.double(), score.double(), IOU).numpy() for xyxy, score in by_class)
+    exact = (
+        torchvision_nms(xyxy.double(), score.double(), IOU).numpy() for xyxy, score in by_class
+    )
     wanted = {row for r, kept in zip(rows, exact, strict=True) for row in r[kept].tolist()}
-    different = wanted ^ {row for found, _ in survivors(dets, limits, **caps) for row in found.tolist()}
-    numbers = f"{theirs:.3f} | {ours:.3f} | {table:.3f} | {theirs / ours:.1f} | {theirs / table:.1f}"
+    different = wanted ^ {
+        row for found, _ in survivors(dets, limits, **caps) for row in found.tolist()
+    }
+    numbers = (
+        f"{theirs:.3f} | {ours:.3f} | {table:.3f} | {theirs / ours:.1f} | {theirs / table:.1f}"
+    )
     return f"{numbers} | {len(different)}"
 
 

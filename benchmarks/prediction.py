@@ -18,14 +18,15 @@ from statistics import median
 
 import torch
 
+from evaluate.metrics.voc import voc_map
 from evaluate.nms import nms
 from evaluate.tables import Detections, GroundTruth
-from evaluate.voc_map import voc_map
-from harness import backends, checkpoint
 from harness.data.dataset import load_split
-from harness.photos import Photos
-from harness.predict import predict
-from harness.tta import STANDARD, fused, parse_views
+from harness.images.photos import Photos
+from harness.inference import backends
+from harness.inference.predict import predict
+from harness.inference.views import STANDARD, fused, parse_views
+from harness.weights import checkpoint
 from models.detector import Detector
 
 
@@ -41,7 +42,9 @@ class Way:
     busy: list[float] = field(default_factory=list)  # seconds of processor time, all threads
     found: Detections | None = None
 
-    def look(self, photos: Photos, image_ids: tuple[str, ...], classes: tuple[str, ...], size: int) -> None:
+    def look(
+        self, photos: Photos, image_ids: tuple[str, ...], classes: tuple[str, ...], size: int
+    ) -> None:
         """Predict once, and note the time."""
         wall, busy = time.perf_counter(), time.process_time()
         tables = [
@@ -63,7 +66,9 @@ class Way:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("weights", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--split", default="test")
@@ -87,7 +92,9 @@ def main() -> None:
                 way.look(photos, truth.image_ids, truth.classes, size)
             print(f"round {done + 1} of {options.rounds}", file=sys.stderr)
     where = f"{torch.get_num_threads()} threads, torch {torch.__version__}"
-    print(f"{options.weights.name} at {size} pixels, {count} photos, {options.rounds} rounds, {where}\n")
+    print(
+        f"{options.weights.name} at {size} pixels, {count} photos, {options.rounds} rounds, {where}\n"
+    )
     print(table(ways, truth))
 
 
@@ -108,17 +115,25 @@ def made(weights: Path, folder: Path) -> tuple[list[Way], int]:
         model, _, trunk = backends.open_model(path, "cpu", precision)
         models.append((name, model, trunk))
     ways = [Way(name, model, trunk, "1") for name, model, trunk in models]
-    return ways + [Way(f"{name}, TTA", model, trunk, STANDARD) for name, model, trunk in models[1:]], recipe.size
+    return ways + [
+        Way(f"{name}, TTA", model, trunk, STANDARD) for name, model, trunk in models[1:]
+    ], recipe.size
 
 
 def table(ways: list[Way], truth: GroundTruth) -> str:
     """Markdown; ratios are to the first way of the same views."""
-    lines = ["| way | photos/s | range | ratio | processor ms a photo | AP50 |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| way | photos/s | range | ratio | processor ms a photo | AP50 |",
+        "|---|---|---|---|---|---|",
+    ]
     count = len(truth.image_ids)
     base = {way.views: median(way.busy) for way in reversed(ways)}
     for way in ways:
         assert way.found is not None
-        speed, ap = sorted(count / wall for wall in way.wall), voc_map(nms(way.found, 0.6), truth).mean
+        speed, ap = (
+            sorted(count / wall for wall in way.wall),
+            voc_map(nms(way.found, 0.6), truth).mean,
+        )
         lines.append(
             f"| {way.name} | {median(speed):.1f} | {speed[0]:.1f} to {speed[-1]:.1f} "
             f"| {base[way.views] / median(way.busy):.2f} | {1000 * median(way.busy) / count:.1f} | {ap:.4f} |"

@@ -21,9 +21,9 @@ import pandas as pd
 from sweep import made_up
 
 from evaluate.tables import Detections
-from submit.check import check
-from submit.formats import read, write
-from submit.profile import load_profile
+from submit.csv.check import check
+from submit.csv.formats import read, write
+from submit.csv.profile import load_profile
 
 IMAGES, BOXES, ROUNDS = 4950, 100, 5
 SIZES = [(1000, 1000)] * IMAGES
@@ -31,7 +31,9 @@ SIZES = [(1000, 1000)] * IMAGES
 
 def main() -> None:
     dets, _ = made_up(IMAGES, BOXES)
-    print("| profile | naive write | write | naive read | read | check | naive / write | naive / read |")
+    print(
+        "| profile | naive write | write | naive read | read | check | naive / write | naive / read |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for name in ("voc-list", "vinbigdata", "open-images"):
@@ -49,26 +51,37 @@ def compared(dets: Detections, name: str, folder: Path) -> str:
         lambda: read(path, dets.classes, image_ids=dets.image_ids, profile=profile, sizes=SIZES),
         lambda: check(path, profile=profile),
     )
-    times = f"{naive_write:.2f} | {write_all:.2f} | {naive_read:.2f} | {read_all:.2f} | {check_all:.2f}"
+    times = (
+        f"{naive_write:.2f} | {write_all:.2f} | {naive_read:.2f} | {read_all:.2f} | {check_all:.2f}"
+    )
     return f"{times} | {naive_write / write_all:.1f} | {naive_read / read_all:.0f}"
 
 
 def naively_written(dets: Detections, path: Path, listed: bool) -> None:
     with open(path, "w", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow(["id", "image_id", "prediction_list"] if listed else ["image_id", "PredictionString"])
+        rows.writerow(
+            ["id", "image_id", "prediction_list"] if listed else ["image_id", "PredictionString"]
+        )
         for image in range(len(dets.image_ids)):
             boxes = []
             for row in np.flatnonzero(dets.image == image):
                 x1, y1, x2, y2 = dets.xyxy[row]
                 if listed:
                     boxes.append(
-                        [dets.classes[dets.label[row]], *map(float, (dets.score[row], x1 + 1, y1 + 1, x2, y2))]
+                        [
+                            dets.classes[dets.label[row]],
+                            *map(float, (dets.score[row], x1 + 1, y1 + 1, x2, y2)),
+                        ]
                     )
                 else:
-                    boxes.append(f"{dets.label[row]} {dets.score[row]:.5f} {x1:.0f} {y1:.0f} {x2:.0f} {y2:.0f}")
+                    boxes.append(
+                        f"{dets.label[row]} {dets.score[row]:.5f} {x1:.0f} {y1:.0f} {x2:.0f} {y2:.0f}"
+                    )
             cell = (
-                [image + 1, dets.image_ids[image], str(boxes)] if listed else [dets.image_ids[image], " ".join(boxes)]
+                [image + 1, dets.image_ids[image], str(boxes)]
+                if listed
+                else [dets.image_ids[image], " ".join(boxes)]
             )
             rows.writerow(cell)
 
@@ -80,7 +93,9 @@ def naively_read(path: Path, column: str, listed: bool) -> list[list[list[object
     found = []
     for cell in cells:
         words = cell.split()
-        found.append([[words[at], *map(float, words[at + 1 : at + 6])] for at in range(0, len(words), 6)])
+        found.append(
+            [[words[at], *map(float, words[at + 1 : at + 6])] for at in range(0, len(words), 6)]
+        )
     return found
 
 

@@ -22,20 +22,25 @@ from typing import Any
 
 import numpy as np
 
-from evaluate.sweep import CONFS, IOUS, apply, sweep
+from evaluate.metrics.voc import voc_map
+from evaluate.sweep.thresholds import CONFS, IOUS, apply, sweep
 from evaluate.tables import Detections, GroundTruth
-from evaluate.voc_map import voc_map
 
 CLASSES, SIDE, PLACES = 20, 500, 60
 GRIDS = {
     "the reports' values, 5 x 5": ((0.001, 0.005, 0.01, 0.05, 0.1), (0.45, 0.50, 0.55, 0.60, 0.65)),
     "default, 8 x 8": (CONFS, IOUS),
-    "20 x 20": (tuple(np.geomspace(0.001, 0.5, 20).tolist()), tuple(np.linspace(0.3, 0.775, 20).tolist())),
+    "20 x 20": (
+        tuple(np.geomspace(0.001, 0.5, 20).tolist()),
+        tuple(np.linspace(0.3, 0.775, 20).tolist()),
+    ),
 }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--full", type=int, default=4952)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
@@ -44,7 +49,9 @@ def main() -> None:
         print(json.dumps(whole_run(options.child)))
         return
     print(f"{options.images} images\n")
-    print("| grid | sweep | with intervals | cell by cell | ratio | ratio with intervals | cells that differ |")
+    print(
+        "| grid | sweep | with intervals | cell by cell | ratio | ratio with intervals | cells that differ |"
+    )
     print("|---|---|---|---|---|---|---|")
     dets, truth = made_up(options.images, 3000)
     warm_up()
@@ -54,15 +61,29 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for table, name in zip(made_up(options.full, 3000), ("candidates", "truth"), strict=True):
             table.save(Path(folder) / f"{name}.npz")
-        done = subprocess.run([sys.executable, __file__, "--child", folder], capture_output=True, text=True, check=True)
-    print(f"\n{options.full} images, {3000 * options.full:,} candidates, default grid with intervals\n")
-    print("| load s | sweep s | sweep without intervals s | table MB | peak MB |\n|---|---|---|---|---|")
+        done = subprocess.run(
+            [sys.executable, __file__, "--child", folder],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    print(
+        f"\n{options.full} images, {3000 * options.full:,} candidates, default grid with intervals\n"
+    )
+    print(
+        "| load s | sweep s | sweep without intervals s | table MB | peak MB |\n|---|---|---|---|---|"
+    )
     print(f"| {' | '.join(f'{value:.0f}' for value in json.loads(done.stdout))} |")
 
 
-def compared(dets: Detections, truth: GroundTruth, confs: tuple[float, ...], ious: tuple[float, ...]) -> str:
+def compared(
+    dets: Detections, truth: GroundTruth, confs: tuple[float, ...], ious: tuple[float, ...]
+) -> str:
     """The columns of a line of the first table."""
-    plain = median(seconds(lambda: sweep(dets, truth, confs=confs, ious=ious, replicates=0))[0] for _ in range(3))
+    plain = median(
+        seconds(lambda: sweep(dets, truth, confs=confs, ious=ious, replicates=0))[0]
+        for _ in range(3)
+    )
     runs = [seconds(lambda: sweep(dets, truth, confs=confs, ious=ious)) for _ in range(3)]
     full, cells = median(spent for spent, _ in runs), runs[0][1].cells
     spread = cells[:: -(-len(cells) // 25)]
@@ -110,22 +131,34 @@ def warm_up() -> None:
 def made_up(images: int, boxes: int) -> tuple[Detections, GroundTruth]:
     """So many boxes an image, jittered round 60 places of it; some of the places are truths, 2.4 in the mean."""
     rng = np.random.default_rng(0)
-    ids, names = tuple(f"{i:06d}.jpg" for i in range(images)), tuple(f"{c:02d}" for c in range(CLASSES))
+    ids, names = (
+        tuple(f"{i:06d}.jpg" for i in range(images)),
+        tuple(f"{c:02d}" for c in range(CLASSES)),
+    )
     centre = (rng.random((images, PLACES, 2)) * SIDE).astype(np.float32)
     size = np.exp(rng.normal(4.5, 0.8, (images, PLACES, 2))).astype(np.float32)
     label = np.minimum(rng.exponential(CLASSES / 5, (images, PLACES)), CLASSES - 1).astype(np.int16)
     there = np.arange(PLACES) < rng.poisson(2.4, (images, 1))  # (images, PLACES)
     there[0, 0] = True
     of, place = np.nonzero(there)
-    truth = GroundTruth(ids, names, of, label[there], corners(centre[there], size[there]), rng.random(len(of)) < 0.15)
+    truth = GroundTruth(
+        ids,
+        names,
+        of,
+        label[there],
+        corners(centre[there], size[there]),
+        rng.random(len(of)) < 0.15,
+    )
 
     image = np.repeat(np.arange(images, dtype=np.int32), boxes)
     place = rng.integers(0, PLACES, len(image), dtype=np.int8)
-    says = np.where(rng.random(len(image)) < 0.6, label[image, place], rng.integers(0, CLASSES, len(image))).astype(
-        np.int16
-    )
+    says = np.where(
+        rng.random(len(image)) < 0.6, label[image, place], rng.integers(0, CLASSES, len(image))
+    ).astype(np.int16)
     right = there[image, place] & (says == label[image, place])
-    score = np.where(right, rng.beta(1.2, 1.2, len(image)), rng.beta(0.35, 6, len(image))).astype(np.float32)
+    score = np.where(right, rng.beta(1.2, 1.2, len(image)), rng.beta(0.35, 6, len(image))).astype(
+        np.float32
+    )
     xyxy = np.empty((len(image), 4), np.float32)
     for start in range(0, len(image), 1 << 20):  # in parts, to need little memory
         part = slice(start, start + (1 << 20))
@@ -137,7 +170,11 @@ def made_up(images: int, boxes: int) -> tuple[Detections, GroundTruth]:
 
 def corners(centre: Any, size: Any) -> Any:
     """xyxy (n, 4) float32 within the image."""
-    return np.concatenate([centre - size / 2, centre + size / 2], axis=1).clip(0, SIDE).astype(np.float32)
+    return (
+        np.concatenate([centre - size / 2, centre + size / 2], axis=1)
+        .clip(0, SIDE)
+        .astype(np.float32)
+    )
 
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ import av
 import cv2
 import numpy as np
 
-from evaluate.footage import Footage, Found, gather
-from harness.backends import open_model
-from harness.photos import read_photo
+from evaluate.tracking.video_table import Footage, Found, gather
+from harness.images.photos import read_photo
+from harness.inference.backends import open_model
 from harness.video.detect import finder
 from harness.video.job import film
 from harness.video.pipeline import Finder
@@ -59,7 +59,11 @@ def repeat(clip: Path, path: Path, times: int) -> Path:
         for turn in range(times):
             with av.open(clip) as given:
                 tracks = given.streams
-                copies = out.streams if turn else [out.add_stream_from_template(track) for track in tracks]
+                copies = (
+                    out.streams
+                    if turn
+                    else [out.add_stream_from_template(track) for track in tracks]
+                )
                 for packet in given.demux():
                     ticks = round(turn * SECONDS / packet.time_base)
                     if packet.size and packet.dts + ticks > last.get(packet.stream.index, -(2**40)):
@@ -75,7 +79,9 @@ def moved(photo: np.ndarray, share: float) -> np.ndarray:
     h, w = photo.shape[:2]
     zoom = max(SIZE[0] / w, SIZE[1] / h) * (1.0 + 0.3 * share)
     x, y = (w * zoom - SIZE[0]) * share, (h * zoom - SIZE[1]) * (1 - share)
-    return cv2.warpAffine(photo, np.array([[zoom, 0, -x], [0, zoom, -y]]), SIZE, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(
+        photo, np.array([[zoom, 0, -x], [0, zoom, -y]]), SIZE, borderMode=cv2.BORDER_REPLICATE
+    )
 
 
 def tone(number: int) -> av.AudioFrame:
@@ -131,7 +137,10 @@ def measure(clip: Path, boxes: Finder | Footage) -> str:
     )
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     third = len(meter.megabytes) // 3
-    grown = [f"{level - before:.0f}" for level in (meter.megabytes[0], meter.megabytes[third], meter.megabytes[-1])]
+    grown = [
+        f"{level - before:.0f}"
+        for level in (meter.megabytes[0], meter.megabytes[third], meter.megabytes[-1])
+    ]
     return (
         f"{meter.pictures} pictures, {1000 * cpu / meter.pictures:.1f} ms of processor a picture, "
         f"{meter.pictures / wall:.1f} pictures a second; memory at the start, a third and the end "
@@ -140,7 +149,9 @@ def measure(clip: Path, boxes: Finder | Footage) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("photos", type=Path)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--minutes", type=int, default=10)
@@ -148,17 +159,24 @@ def main() -> None:
     photos = sorted(given.photos.glob("*.jpg"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        still, pan = (write_film(photos, folder / f"{moving}.mp4", moving=moving) for moving in (False, True))
+        still, pan = (
+            write_film(photos, folder / f"{moving}.mp4", moving=moving) for moving in (False, True)
+        )
         for clip, what in ((still, "still"), (pan, "moving")):
             print(f"{what} camera, no detector: {measure(clip, drift(SECONDS * RATE))}", flush=True)
         if given.weights:
             model, size, precision = open_model(given.weights, "auto", "auto")
             found_by = finder(model, size=size, precision=precision, conf_min=0.05, iou_max=0.45)
             found_by.find([np.zeros((SIZE[1], SIZE[0], 3), np.uint8)])
-            print(f"moving camera, {given.weights.name} at {size}: {measure(pan, found_by)}", flush=True)
+            print(
+                f"moving camera, {given.weights.name} at {size}: {measure(pan, found_by)}",
+                flush=True,
+            )
         if given.minutes:
             long = repeat(still, folder / "long.mp4", given.minutes * 60 // SECONDS)
-            print(f"still camera for {given.minutes} minutes: {measure(long, drift(given.minutes * 60 * RATE))}")
+            print(
+                f"still camera for {given.minutes} minutes: {measure(long, drift(given.minutes * 60 * RATE))}"
+            )
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from evaluate.tables import Array, Detections, InputError
+from evaluate.exceptions import InputError
+from evaluate.tables import Array, Detections
 
 if TYPE_CHECKING:
-    from evaluate.pool import Pool
+    from evaluate.ensemble.pool import Pool
 
 BLOCK = 1 << 20  # rows that are sorted at once
 LIMITS_MAX = 64  # bits of a mask
@@ -38,7 +39,9 @@ def nms(
     Raises InputError when iou_max is outside [0, 1].
     """
     limits = np.broadcast_to(iou_max, len(dets.classes))[:, None]
-    blocks = survivors(dets, limits, conf_min=conf_min, candidates_max=candidates_max, keep_max=keep_max)
+    blocks = survivors(
+        dets, limits, conf_min=conf_min, candidates_max=candidates_max, keep_max=keep_max
+    )
     rows = [rows for rows, _ in blocks]
     return dets.take(np.concatenate(rows) if rows else np.empty(0, np.int64))
 
@@ -61,7 +64,9 @@ def survivors(
     if not ((limits >= 0) & (limits <= 1)).all():
         raise InputError(f"iou_max is {limits[~((limits >= 0) & (limits <= 1))][0]}, want 0 to 1")
     if limits.shape[1] > LIMITS_MAX:
-        raise InputError(f"want at most {LIMITS_MAX} limits of IoU at once, there are {limits.shape[1]}")
+        raise InputError(
+            f"want at most {LIMITS_MAX} limits of IoU at once, there are {limits.shape[1]}"
+        )
     confs = np.ascontiguousarray(np.broadcast_to(np.float32(conf_min), len(dets.classes)))
     for rows in image_blocks(dets.image, len(dets.image_ids), BLOCK):
         rows = rows[_by_image_best_first(dets.image[rows], dets.score[rows])]
@@ -73,7 +78,11 @@ def survivors(
 
 def image_blocks(image: Array, images: int, rows_max: int) -> Iterator[Array]:
     """The rows of whole images, in their order, `rows_max` at most unless one image has more. -> (n,) int64 each."""
-    rows = np.argsort(image, kind="stable") if (image[1:] < image[:-1]).any() else np.arange(len(image))
+    rows = (
+        np.argsort(image, kind="stable")
+        if (image[1:] < image[:-1]).any()
+        else np.arange(len(image))
+    )
     edges = np.concatenate([[0], np.cumsum(np.bincount(image, minlength=images))])
     start = 0
     while edges[start] < len(rows):
@@ -93,7 +102,9 @@ def _by_image_best_first(image: Array, score: Array) -> Array:
         return np.empty(0, np.int64)
     digits = len(image).bit_length()
     better = ONE - (score + np.float32(0)).view(np.uint32)  # the sum turns -0.0 into 0.0
-    key = ((image - image.min()).astype(np.uint64) << 30 | better) << digits | np.arange(len(image), dtype=np.uint64)
+    key = ((image - image.min()).astype(np.uint64) << 30 | better) << digits | np.arange(
+        len(image), dtype=np.uint64
+    )
     key.sort()
     order: Array = key & np.uint64((1 << digits) - 1)
     return order.astype(np.int64)
@@ -101,7 +112,14 @@ def _by_image_best_first(image: Array, score: Array) -> Array:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _alive(
-    image: Any, label: Any, score: Any, xyxy: Any, limits: Any, confs: Any, candidates_max: int, keep_max: int
+    image: Any,
+    label: Any,
+    score: Any,
+    xyxy: Any,
+    limits: Any,
+    confs: Any,
+    candidates_max: int,
+    keep_max: int,
 ) -> Any:
     """At which limits each row survives, (n,) uint64. Columns (n,) by image, best first; limits (C, T); confs (C,)."""
     alive = np.zeros(len(image), np.uint64)
@@ -132,8 +150,14 @@ def _alive(
 @numba.njit(cache=True, error_model="numpy")
 def _suppress(group: Any, xyxy: Any, limits: Any, alive: Any) -> None:
     """Set `alive` of the rows of one image and class: `group` (g,) lists them, best first."""
-    boxes = np.empty((len(group) // LANES + 1, 5, LANES))  # kept ones, a chunk of them x1, y1, x2, y2, area
-    boxes[:, :2], boxes[:, 2:4], boxes[:, 4] = np.inf, -np.inf, 0  # lanes not in use overlap nothing
+    boxes = np.empty(
+        (len(group) // LANES + 1, 5, LANES)
+    )  # kept ones, a chunk of them x1, y1, x2, y2, area
+    boxes[:, :2], boxes[:, 2:4], boxes[:, 4] = (
+        np.inf,
+        -np.inf,
+        0,
+    )  # lanes not in use overlap nothing
     boxes_alive = np.empty((len(boxes), LANES), np.uint64)
     overlaps = np.empty(LANES)
     n = 0
@@ -157,13 +181,20 @@ def _suppress(group: Any, xyxy: Any, limits: Any, alive: Any) -> None:
         if left:
             alive[i] = left
             chunk, k = n // LANES, n % LANES
-            boxes[chunk, 0, k], boxes[chunk, 1, k], boxes[chunk, 2, k], boxes[chunk, 3, k] = x1, y1, x2, y2
+            boxes[chunk, 0, k], boxes[chunk, 1, k], boxes[chunk, 2, k], boxes[chunk, 3, k] = (
+                x1,
+                y1,
+                x2,
+                y2,
+            )
             boxes[chunk, 4, k], boxes_alive[chunk, k] = area, left
             n += 1
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _any_near(kept: Any, x1: float, y1: float, x2: float, y2: float, area: float, low: float) -> bool:
+def _any_near(
+    kept: Any, x1: float, y1: float, x2: float, y2: float, area: float, low: float
+) -> bool:
     """Whether a box may overlap one of (5, LANES) by more than `low`. Says yes too often by rounding, never no."""
     near = 0
     for k in range(LANES):
@@ -175,7 +206,9 @@ def _any_near(kept: Any, x1: float, y1: float, x2: float, y2: float, area: float
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _overlaps(kept: Any, x1: float, y1: float, x2: float, y2: float, area: float, overlaps: Any) -> None:
+def _overlaps(
+    kept: Any, x1: float, y1: float, x2: float, y2: float, area: float, overlaps: Any
+) -> None:
     """IoU of a box with each of (5, LANES) into (LANES,); NaN or 0 where nothing is shared."""
     for k in range(LANES):
         width = max(min(x2, kept[2, k]) - max(x1, kept[0, k]), 0.0)

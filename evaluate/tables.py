@@ -9,12 +9,10 @@ where a file is read, which makes plain IoU equal to the devkit's IoU with its "
 box format crosses a module boundary.
 """
 
-import os
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
@@ -23,23 +21,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluate.exceptions import InputError
+from evaluate.files import written_whole
+
 Array = NDArray[Any]
-
-
-class InputError(ValueError):
-    """Something a person handed over is wrong; the message names it, what was wanted and what was there."""
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A scratch path beside `path` to write to; it takes the place of `path` at the end, or goes if that fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(path.name + ".part")
-    try:
-        yield scratch
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,16 +44,22 @@ class Boxes:
             object.__setattr__(self, name, names)
             if len(set(names)) != len(names):
                 twice = [n for n, count in Counter(names).items() if count > 1]
-                problems.append(f"{name} lists {len(twice)} names more than once, such as {', '.join(twice[:5])}")
+                problems.append(
+                    f"{name} lists {len(twice)} names more than once, such as {', '.join(twice[:5])}"
+                )
         for name, dtype in self._dtypes().items():
             given = np.asarray(getattr(self, name))
             shape = (len(self.image), 4) if name == "xyxy" else (len(self.image),)
             if given.shape != shape:
-                raise InputError(f"{name} is {given.shape}, want {shape}: one row for each of image")
+                raise InputError(
+                    f"{name} is {given.shape}, want {shape}: one row for each of image"
+                )
             with np.errstate(over="ignore", invalid="ignore"):  # what does not fit is refused below
                 object.__setattr__(self, name, np.ascontiguousarray(given, dtype=dtype))
             if np.issubdtype(dtype, np.integer):
-                problems += self._told(getattr(self, name) != given, f"{name} has values that are not {dtype.__name__}")
+                problems += self._told(
+                    getattr(self, name) != given, f"{name} has values that are not {dtype.__name__}"
+                )
         problems += self._faults()
         if problems:
             raise InputError("; ".join(problems))
@@ -85,7 +76,9 @@ class Boxes:
         at = np.full(len(self.image_ids), -1)
         at[images] = np.arange(len(images))
         there = self.take(at[self.image] >= 0)
-        return replace(there, image_ids=tuple(self.image_ids[i] for i in images), image=at[there.image])
+        return replace(
+            there, image_ids=tuple(self.image_ids[i] for i in images), image=at[there.image]
+        )
 
     def rows_by_image(self) -> Iterator[Array]:
         """For each image in order, the indices of its rows, in table order."""
@@ -97,7 +90,9 @@ class Boxes:
         """Write to `path` whole or not at all."""
         columns = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
         for name in ("image_ids", "classes"):
-            columns[name] = np.asarray(columns[name], dtype=np.str_)  # an empty tuple would become float
+            columns[name] = np.asarray(
+                columns[name], dtype=np.str_
+            )  # an empty tuple would become float
         with written_whole(path) as scratch, open(scratch, "wb") as file:
             np.savez_compressed(file, allow_pickle=False, **columns)
 
@@ -108,12 +103,23 @@ class Boxes:
             with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
                 missing = [f.name for f in fields(cls) if f.name not in file]
                 if missing:
-                    raise InputError(f"{path}: want a {cls.__name__} table, column {', '.join(missing)} is missing")
+                    raise InputError(
+                        f"{path}: want a {cls.__name__} table, column {', '.join(missing)} is missing"
+                    )
                 columns: dict[str, Any] = {f.name: file[f.name] for f in fields(cls)}
         except InputError:
             raise
-        except (zipfile.BadZipFile, zlib.error, EOFError, AttributeError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: want a .npz table, this file is something else or damaged") from error
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            AttributeError,
+            TypeError,
+            ValueError,
+        ) as error:
+            raise InputError(
+                f"{path}: want a .npz table, this file is something else or damaged"
+            ) from error
         for name in ("image_ids", "classes"):
             columns[name] = tuple(columns[name].tolist())
         try:
@@ -126,10 +132,14 @@ class Boxes:
         x1, y1, x2, y2 = self.xyxy.T  # column by column: reducing rows of four takes 6 times longer
         finite = np.isfinite(x1) & np.isfinite(y1) & np.isfinite(x2) & np.isfinite(y2)
         faults = self._told(~finite, "xyxy has NaN or infinity")
-        faults += self._told(finite & ((x2 < x1) | (y2 < y1)), "xyxy has x2 < x1 or y2 < y1 (is it xywh?)")
+        faults += self._told(
+            finite & ((x2 < x1) | (y2 < y1)), "xyxy has x2 < x1 or y2 < y1 (is it xywh?)"
+        )
         for name, limit in (("image", len(self.image_ids)), ("label", len(self.classes))):
             column = getattr(self, name)
-            faults += self._told((column < 0) | (column >= limit), f"{name} is outside [0, {limit})")
+            faults += self._told(
+                (column < 0) | (column >= limit), f"{name} is outside [0, {limit})"
+            )
         return faults
 
     def _told(self, bad: Array, what: str) -> list[str]:
@@ -137,8 +147,12 @@ class Boxes:
         if not bad.any():
             return []
         rows = np.flatnonzero(bad)
-        ids = (self.image_ids[i] if 0 <= i < len(self.image_ids) else "?" for i in self.image[rows[:5]])
-        named = ", ".join(f"{row} ({image_id})" for row, image_id in zip(rows[:5], ids, strict=True))
+        ids = (
+            self.image_ids[i] if 0 <= i < len(self.image_ids) else "?" for i in self.image[rows[:5]]
+        )
+        named = ", ".join(
+            f"{row} ({image_id})" for row, image_id in zip(rows[:5], ids, strict=True)
+        )
         return [f"{what} in {len(rows)} rows: {named}{' ...' if len(rows) > 5 else ''}"]
 
     @classmethod
@@ -207,5 +221,9 @@ def align(dets: Detections, truth: GroundTruth) -> Detections:
     image = np.array([image_at[name] for name in dets.image_ids], np.int32)
     label = np.array([label_at[name] for name in dets.classes], np.int16)
     return replace(
-        dets, image_ids=truth.image_ids, classes=truth.classes, image=image[dets.image], label=label[dets.label]
+        dets,
+        image_ids=truth.image_ids,
+        classes=truth.classes,
+        image=image[dets.image],
+        label=label[dets.label],
     )

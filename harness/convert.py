@@ -6,15 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from evaluate.box_txt import Size, read_devkit, read_yolo, write_devkit, write_yolo
-from evaluate.coco_json import CocoNumbers, read_results, read_truth, write_results, write_truth
-from evaluate.frames import read_csv, write_csv
-from evaluate.tables import Detections, GroundTruth, InputError
-from harness.data.coco_json import CocoJson
+from evaluate.exceptions import InputError
+from evaluate.exchange.box_txt import Size, read_devkit, read_yolo, write_devkit, write_yolo
+from evaluate.exchange.coco_json import (
+    CocoNumbers,
+    read_results,
+    read_truth,
+    write_results,
+    write_truth,
+)
+from evaluate.exchange.dataframes import read_csv, write_csv
+from evaluate.tables import Detections, GroundTruth
+from harness.data.coco import CocoJson
 from harness.data.dataset import load_photos, load_split, load_truth, open_source
-from harness.data.source import measure, refuse
-from submit import formats
-from submit.profile import Profile, load_profile
+from harness.data.records import measure, refuse
+from submit.csv import formats
+from submit.csv.profile import Profile, load_profile
 
 Format = Literal["npz", "coco", "csv", "submission", "devkit", "yolo"]
 Table = Detections | GroundTruth
@@ -42,12 +49,19 @@ class Known:
         refuse(problems, self.photos[0].parent)
         unknown = [name for name in image_ids if name not in sizes]
         if unknown:
-            raise InputError(f"DATA has no photo of {len(unknown)} images, such as {', '.join(unknown[:5])}")
+            raise InputError(
+                f"DATA has no photo of {len(unknown)} images, such as {', '.join(unknown[:5])}"
+            )
         return [sizes[name] for name in image_ids]
 
 
 def known_from(
-    data: Path | None, split: str, *, images: Path | None = None, truth: Path | None = None, annotated: bool = False
+    data: Path | None,
+    split: str,
+    *,
+    images: Path | None = None,
+    truth: Path | None = None,
+    annotated: bool = False,
 ) -> Known | None:
     """What DATA's split, or else a truth alone (.npz, COCO .json, list file), knows; None when neither is given.
 
@@ -76,7 +90,9 @@ def known_from(
     return Known(answers.image_ids, answers.classes, numbers, answers)
 
 
-def sizes_for(profile: Profile | None, known: Known | None, image_ids: Sequence[str]) -> list[Size] | None:
+def sizes_for(
+    profile: Profile | None, known: Known | None, image_ids: Sequence[str]
+) -> list[Size] | None:
     """(height, width) of the photos, where the profile's boxes are shares of them."""
     return known.sizes(image_ids) if known and profile and profile.unit == "shares" else None
 
@@ -102,7 +118,9 @@ def read(path: Path, known: Known | None = None, *, profile: Profile | None = No
             return formats.read(path, classes, image_ids=image_ids, profile=profile, sizes=sizes)
         case "csv":
             return read_csv(path, image_ids=image_ids, classes=classes)
-    raise InputError(f"{path}: want a .npz, .json or .csv, or a folder of the devkit's or YOLO's text files")
+    raise InputError(
+        f"{path}: want a .npz, .json or .csv, or a folder of the devkit's or YOLO's text files"
+    )
 
 
 def write(
@@ -133,7 +151,9 @@ def write(
         case "csv", _:
             write_csv(table, path)
         case "submission", Detections():
-            formats.write(table, path, profile=profile, sizes=sizes_for(profile, known, table.image_ids))
+            formats.write(
+                table, path, profile=profile, sizes=sizes_for(profile, known, table.image_ids)
+            )
         case "devkit", Detections():
             write_devkit(table, path, prefix=f"comp4_det_{split}")
         case "yolo", _:
@@ -145,9 +165,15 @@ def write(
 
 
 def _read_folder(folder: Path, known: Known) -> Detections:
-    kits = {match[1] for path in folder.glob("*.txt") if (match := re.match(r"(comp\d+_det_[^_]+)_", path.name))}
+    kits = {
+        match[1]
+        for path in folder.glob("*.txt")
+        if (match := re.match(r"(comp\d+_det_[^_]+)_", path.name))
+    }
     if len(kits) > 1:
-        raise InputError(f"{folder}: want the results of one split, there are those of {', '.join(sorted(kits))}")
+        raise InputError(
+            f"{folder}: want the results of one split, there are those of {', '.join(sorted(kits))}"
+        )
     if kits:
         return read_devkit(folder, known.image_ids, known.classes, prefix=kits.pop())
     return read_yolo(folder, known.image_ids, known.classes, known.sizes(known.image_ids))
@@ -165,7 +191,9 @@ def _read_npz(path: Path) -> Table:
 
 def _needed(known: Known | None, path: Path) -> Known:
     if known is None:
-        raise InputError(f"{path}: want --data DATA --split SPLIT or --truth, this format does not list the images")
+        raise InputError(
+            f"{path}: want --data DATA --split SPLIT or --truth, this format does not list the images"
+        )
     return known
 
 

@@ -28,7 +28,9 @@ def command() -> str:
 
 def versions() -> dict[str, str]:
     """Python and the packages that numbers depend on."""
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in PACKAGES
+    }
 
 
 def hash_truth(truth: GroundTruth) -> str:
@@ -42,13 +44,18 @@ def hash_truth(truth: GroundTruth) -> str:
 def describe_data(photos: tuple[Path, ...], truth: GroundTruth) -> dict[str, Any]:
     """Counts and two hashes: of the truth, and of the photo files' sizes in bytes."""
     sizes = repr([path.stat().st_size for path in photos]).encode()
-    hashes = {"truth_sha256": hash_truth(truth), "photo_sizes_sha256": hashlib.sha256(sizes).hexdigest()}
+    hashes = {
+        "truth_sha256": hash_truth(truth),
+        "photo_sizes_sha256": hashlib.sha256(sizes).hexdigest(),
+    }
     return {"images": len(photos), "boxes": len(truth), **hashes}
 
 
 def _git(*words: str) -> str:
     try:
-        done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=10)
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=10
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

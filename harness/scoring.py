@@ -7,13 +7,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluate import bootstrap, sweep
-from evaluate.tables import Detections, GroundTruth, InputError
-from harness import fusion_file, provenance
-from submit import formats
-from submit.formats import Size
+from evaluate.ensemble import fusion_file
+from evaluate.exceptions import InputError
+from evaluate.metrics import bootstrap
+from evaluate.sweep import thresholds
+from evaluate.tables import Detections, GroundTruth
+from harness import provenance
+from submit.csv import formats
+from submit.csv.formats import Size
+from submit.csv.profile import Profile
 from submit.ledger import Ledger, ScoreRow
-from submit.profile import Profile
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,9 @@ class Reading:
     sizes: Sequence[Size] | None  # of the truth's photos, for shares of them
 
 
-def score(path: Path, truth: GroundTruth, reading: Reading, *, split: str, metric: str) -> dict[str, Any]:
+def score(
+    path: Path, truth: GroundTruth, reading: Reading, *, split: str, metric: str
+) -> dict[str, Any]:
     """Score a .npz table or a submission .csv.
 
     -> split (as the leaderboard shall call it), metric, map, interval (95 %, over images; not for COCO), per_class
@@ -37,18 +42,33 @@ def score(path: Path, truth: GroundTruth, reading: Reading, *, split: str, metri
     """
     dets = read(path, truth, reading)
     if metric == "coco":
-        from evaluate.coco import coco_map
+        from evaluate.metrics.coco import coco_map
 
         numbers = coco_map(dets, truth)
         numbers = {"map": numbers["AP"], **numbers}
     else:
-        found, interval = bootstrap.score_with_interval(dets, truth, eleven_point=metric == "voc-11pt")
+        found, interval = bootstrap.score_with_interval(
+            dets, truth, eleven_point=metric == "voc-11pt"
+        )
         numbers = {"map": found.mean, "interval": interval, "per_class": found.per_class}
-    counts = {"images": len(truth.image_ids), "truths": int((~truth.difficult).sum()), "detections": len(dets)}
-    return {"split": split, "metric": metric, **numbers, **counts, "conf": reading.conf, "iou": reading.iou}
+    counts = {
+        "images": len(truth.image_ids),
+        "truths": int((~truth.difficult).sum()),
+        "detections": len(dets),
+    }
+    return {
+        "split": split,
+        "metric": metric,
+        **numbers,
+        **counts,
+        "conf": reading.conf,
+        "iou": reading.iou,
+    }
 
 
-def compare(before: Path, after: Path, truth: GroundTruth, reading: Reading, *, metric: str) -> dict[str, Any]:
+def compare(
+    before: Path, after: Path, truth: GroundTruth, reading: Reading, *, metric: str
+) -> dict[str, Any]:
     """What one table or submission scores more than another, class by class and in the mean, with 95 % intervals.
 
     -> metric, images, mean and per_class {name: or None}: before, after, difference, low, high, certain.
@@ -56,7 +76,12 @@ def compare(before: Path, after: Path, truth: GroundTruth, reading: Reading, *, 
     was, now = (read(path, truth, reading) for path in (before, after))
     mean, classes = bootstrap.compare(was, now, truth, eleven_point=metric == "voc-11pt")
     per_class = {name: _row(moved) if moved else None for name, moved in classes.items()}
-    return {"metric": metric, "images": len(truth.image_ids), "mean": _row(mean), "per_class": per_class}
+    return {
+        "metric": metric,
+        "images": len(truth.image_ids),
+        "mean": _row(mean),
+        "per_class": per_class,
+    }
 
 
 def _row(moved: bootstrap.Difference) -> dict[str, Any]:
@@ -85,13 +110,19 @@ def read(path: Path, truth: GroundTruth, reading: Reading) -> Detections:
         raise InputError("want --conf and --iou together, or neither: they are one cell of a sweep")
     if path.suffix == ".csv":
         dets = formats.read(
-            path, truth.classes, image_ids=truth.image_ids, profile=reading.profile, sizes=reading.sizes
+            path,
+            truth.classes,
+            image_ids=truth.image_ids,
+            profile=reading.profile,
+            sizes=reading.sizes,
         )
     else:
         dets = Detections.load(path)
     if conf is None or iou is None:
         return dets
-    return sweep.apply(dets, conf, iou, candidates_max=reading.candidates_max, keep_max=reading.keep_max)
+    return thresholds.apply(
+        dets, conf, iou, candidates_max=reading.candidates_max, keep_max=reading.keep_max
+    )
 
 
 def record(result: dict[str, Any], path: Path, truth: GroundTruth, *, ledger: Path) -> None:
@@ -132,8 +163,15 @@ def as_text(result: dict[str, Any]) -> str:
     """The score for people: AP of each class, then the mean."""
     width = max(map(len, result["per_class"]), default=4)
     lines = [
-        f"{name:<{width}}  {'no truth' if ap is None else f'{ap:.4f}'}" for name, ap in result["per_class"].items()
+        f"{name:<{width}}  {'no truth' if ap is None else f'{ap:.4f}'}"
+        for name, ap in result["per_class"].items()
     ]
-    between = "95 % interval over images {:.4f} to {:.4f}; ".format(*result["interval"]) if "interval" in result else ""
+    between = (
+        "95 % interval over images {:.4f} to {:.4f}; ".format(*result["interval"])
+        if "interval" in result
+        else ""
+    )
     total = f"{'mean':<{width}}  {result['map']:.4f}  {between}{result['metric']}, {result['images']:,} images, "
-    return "\n".join([*lines, total + f"{result['truths']:,} truths, {result['detections']:,} detections"])
+    return "\n".join(
+        [*lines, total + f"{result['truths']:,} truths, {result['detections']:,} detections"]
+    )

@@ -35,7 +35,12 @@ def stack_truths(targets: list[Target]) -> Tensor:
 
 
 def match_by_ratio(
-    truths: Tensor, anchors: Tensor, grid: tuple[int, int], stride: int, ratio_max: float, neighbours: bool = True
+    truths: Tensor,
+    anchors: Tensor,
+    grid: tuple[int, int],
+    stride: int,
+    ratio_max: float,
+    neighbours: bool = True,
 ) -> Positives:
     """Every anchor of about the truth's size, in the cell of its centre and, by default, the two nearest neighbours.
 
@@ -61,7 +66,11 @@ def match_by_ratio(
 
 
 def match_best_anchor(
-    truths: Tensor, anchors: Tensor, grids: list[tuple[int, int]], strides: tuple[int, ...], ignore_min: float = 0.5
+    truths: Tensor,
+    anchors: Tensor,
+    grids: list[tuple[int, int]],
+    strides: tuple[int, ...],
+    ignore_min: float = 0.5,
 ) -> list[tuple[Positives, Positives]]:
     """The one anchor of all levels whose shape fits a truth best, in the cell of its centre.
 
@@ -84,9 +93,13 @@ def match_best_anchor(
         rows, cols = grid
         truth, anchor = torch.nonzero(best.view(-1, levels, per_level)[:, level], as_tuple=True)
         col, row = (truths[truth, 2:4] / stride).long().unbind(-1)
-        found = Positives(truths[truth, 0].long(), anchor, row.clamp(0, rows - 1), col.clamp(0, cols - 1), truth)
+        found = Positives(
+            truths[truth, 0].long(), anchor, row.clamp(0, rows - 1), col.clamp(0, cols - 1), truth
+        )
         near = overlapping_priors(truths, anchors[level], grid, stride, ignore_min)
-        place, taken = (((p.image * per_level + p.anchor) * rows + p.row) * cols + p.col for p in (near, found))
+        place, taken = (
+            ((p.image * per_level + p.anchor) * rows + p.row) * cols + p.col for p in (near, found)
+        )
         free = ~torch.isin(place, taken)
         matches.append((found, Positives(*(column[free] for column in near))))
     return matches
@@ -105,15 +118,25 @@ def overlapping_priors(
     across, down = (torch.arange(-n, n + 1, device=truths.device) for n in reach.long().tolist())
     window = torch.cartesian_prod(across, down)  # (W, 2) x, y
 
-    same_centre = torch.minimum(truths[:, None, 4:], anchors).prod(-1)  # (T, A); apart, pairs share less
+    same_centre = torch.minimum(truths[:, None, 4:], anchors).prod(
+        -1
+    )  # (T, A); apart, pairs share less
     either = truths[:, None, 4:].prod(-1) + anchors.prod(-1) - same_centre
     truth, anchor = torch.nonzero(same_centre / either > iou_min, as_tuple=True)  # (K,)
 
-    centre, extent, side = truths[truth, None, 2:4], truths[truth, None, 4:], anchors[anchor, None]  # (K, 1, 2)
+    centre, extent, side = (
+        truths[truth, None, 2:4],
+        truths[truth, None, 4:],
+        anchors[anchor, None],
+    )  # (K, 1, 2)
     cells = (centre / stride).floor() + window  # (K, W, 2)
     inside = ((cells >= 0) & (cells < cells.new_tensor([cols, rows]))).all(-1)
     apart = ((cells + 0.5) * stride - centre).abs()
-    shared = torch.minimum(torch.minimum(extent, side), (extent + side) / 2 - apart).clamp(min=0).prod(-1)
+    shared = (
+        torch.minimum(torch.minimum(extent, side), (extent + side) / 2 - apart)
+        .clamp(min=0)
+        .prod(-1)
+    )
     overlap = shared / (extent.prod(-1) + side.prod(-1) - shared)
     pair, which = torch.nonzero(inside & (overlap > iou_min), as_tuple=True)
     col, row = cells[pair, which].long().unbind(-1)

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 class Conv(nn.Module):
     """Convolution, batch norm, SiLU. (B, c_in, H, W) -> (B, c_out, H / stride, W / stride)."""
 
-    def __init__(self, c_in: int, c_out: int, kernel: int = 1, stride: int = 1, padding: int | None = None):
+    def __init__(
+        self, c_in: int, c_out: int, kernel: int = 1, stride: int = 1, padding: int | None = None
+    ):
         super().__init__()
         padding = kernel // 2 if padding is None else padding
         self.conv = nn.Conv2d(c_in, c_out, kernel, stride, padding, bias=False)

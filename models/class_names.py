@@ -20,7 +20,9 @@ tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple,
 hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop, mouse, remote, keyboard,
 cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors, teddy bear, hair drier,
 toothbrush"""
-COCO = tuple(name.strip() for name in _COCO.split(","))  # label order of yolov3.weights and of YOLOv5's checkpoints
+COCO = tuple(
+    name.strip() for name in _COCO.split(",")
+)  # label order of yolov3.weights and of YOLOv5's checkpoints
 
 
 def canonical(name: str) -> str:

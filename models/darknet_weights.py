@@ -39,7 +39,11 @@ def read_darknet(path: Path) -> Weights:
             name: torch.from_numpy(np.fromfile(file, "<f4", shape.numel())).view(shape)
             for name, shape in shapes.items()
         }
-    bad = [k for k, v in state.items() if not v.sum().isfinite() or (k.endswith("running_var") and v.min() < 0)]
+    bad = [
+        k
+        for k, v in state.items()
+        if not v.sum().isfinite() or (k.endswith("running_var") and v.min() < 0)
+    ]
     if bad:
         raise WeightsError(
             f"{path}: has the size of {architecture}, want finite numbers and variances from 0 up, found others in "
@@ -58,9 +62,14 @@ def file_order(model: DarkNet53 | YoloV3) -> dict[str, torch.Size]:
     for part in _PARTS if isinstance(model, YoloV3) else ("",):
         for name, layer in model.get_submodule(part).named_modules(prefix=part):
             if isinstance(layer, Conv):
-                names += [f"{name}.bn.{kind}" for kind in ("bias", "weight", "running_mean", "running_var")]
+                names += [
+                    f"{name}.bn.{kind}"
+                    for kind in ("bias", "weight", "running_mean", "running_var")
+                ]
                 names.append(f"{name}.conv.weight")
-            elif isinstance(layer, nn.Conv2d) and layer.bias is not None:  # a head; those within Conv have no bias
+            elif (
+                isinstance(layer, nn.Conv2d) and layer.bias is not None
+            ):  # a head; those within Conv have no bias
                 names += [f"{name}.bias", f"{name}.weight"]
     state = model.state_dict()
     return {name: state[name].shape for name in names}
@@ -78,8 +87,12 @@ def _which(path: Path, header: int) -> tuple[str, tuple[str, ...], dict[str, tor
     with torch.device("meta"):
         coco = YoloV3(COCO)
     whole, backbone = file_order(coco), file_order(coco.backbone)
-    whole_bytes, backbone_bytes = (header + 4 * sum(s.numel() for s in shapes.values()) for shapes in (whole, backbone))
-    class_bytes = 4 * 3 * sum(c + 1 for c in coco.backbone.channels)  # a row and a bias for each of 3 anchors a level
+    whole_bytes, backbone_bytes = (
+        header + 4 * sum(s.numel() for s in shapes.values()) for shapes in (whole, backbone)
+    )
+    class_bytes = (
+        4 * 3 * sum(c + 1 for c in coco.backbone.channels)
+    )  # a row and a bias for each of 3 anchors a level
     found = path.stat().st_size
     if found == backbone_bytes:
         return "darknet53", (), backbone

@@ -4,7 +4,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-Target = tuple[Tensor, Tensor]  # one image's truth: labels (T,) int64, boxes (T, 4) xyxy in pixels of the input
+Target = tuple[
+    Tensor, Tensor
+]  # one image's truth: labels (T,) int64, boxes (T, 4) xyxy in pixels of the input
 
 
 class Detector(nn.Module):

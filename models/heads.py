@@ -9,8 +9,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-Anchors = Sequence[Sequence[tuple[float, float]]]  # (levels, A) of width, height in pixels of the input
-BoxCode = Callable[[Tensor, Tensor, Tensor, int], Tensor]  # logits, cells as x, y, anchors, stride -> cxcywh pixels
+Anchors = Sequence[
+    Sequence[tuple[float, float]]
+]  # (levels, A) of width, height in pixels of the input
+BoxCode = Callable[
+    [Tensor, Tensor, Tensor, int], Tensor
+]  # logits, cells as x, y, anchors, stride -> cxcywh pixels
 
 # What YOLOv3 and YOLOv5 share.
 STRIDES = (8, 16, 32)
@@ -41,24 +45,37 @@ class Heads(nn.Module):
         per_cell = len(anchors[0])
         self.strides, self.outputs = tuple(strides), 5 + num_classes
         self.m = nn.ModuleList(nn.Conv2d(c, per_cell * self.outputs, 1) for c in channels)
-        self.anchors: Tensor  # (levels, A, 2) in cells of each level, as YOLOv5's checkpoints keep them
-        self.register_buffer("anchors", torch.tensor(anchors) / torch.tensor(self.strides)[:, None, None])
+        self.anchors: (
+            Tensor  # (levels, A, 2) in cells of each level, as YOLOv5's checkpoints keep them
+        )
+        self.register_buffer(
+            "anchors", torch.tensor(anchors) / torch.tensor(self.strides)[:, None, None]
+        )
         with torch.no_grad():
             for head, stride in zip(self.m, self.strides, strict=True):
                 assert isinstance(head, nn.Conv2d) and head.bias is not None
                 bias = head.bias.view(per_cell, -1)
                 bias[:, 4] = bias[:, 4] + math.log(8 / (640 / stride) ** 2) if rare else 0.0
-                bias[:, 5:] += math.log(0.6 / (num_classes - 0.99999))  # classes about equally likely
+                bias[:, 5:] += math.log(
+                    0.6 / (num_classes - 0.99999)
+                )  # classes about equally likely
 
     @property
     def anchors_px(self) -> Tensor:
         """(levels, A, 2) width, height in pixels of the input."""
-        return self.anchors.float() * torch.tensor(self.strides, device=self.anchors.device)[:, None, None]
+        return (
+            self.anchors.float()
+            * torch.tensor(self.strides, device=self.anchors.device)[:, None, None]
+        )
 
     def class_rows(self, prefix: str) -> dict[str, int]:
         """What `Detector.class_rows` says of heads whose state names start with `prefix`."""
         per_cell = self.anchors.shape[1]
-        return {f"{prefix}m.{i}.{kind}": per_cell for i in range(len(self.m)) for kind in ("weight", "bias")}
+        return {
+            f"{prefix}m.{i}.{kind}": per_cell
+            for i in range(len(self.m))
+            for kind in ("weight", "bias")
+        }
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         with torch.autocast(features[0].device.type, enabled=False):
@@ -78,7 +95,9 @@ class Heads(nn.Module):
             cells = torch.stack([col, row], -1)  # (rows, cols, 2)
             cxcywh = code(level[..., :4], cells, anchors[:, None, None], stride)
             half = cxcywh[..., 2:] / 2
-            boxes.append(torch.cat([cxcywh[..., :2] - half, cxcywh[..., :2] + half], -1).flatten(1, 3))
+            boxes.append(
+                torch.cat([cxcywh[..., :2] - half, cxcywh[..., :2] + half], -1).flatten(1, 3)
+            )
             cls = level[..., 5:].softmax(-1) if one_class else level[..., 5:].sigmoid()
             scores.append((level[..., 4:5].sigmoid() * cls).flatten(1, 3))
         return torch.cat(boxes, 1), torch.cat(scores, 1)

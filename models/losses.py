@@ -20,7 +20,11 @@ class Gains:
     object: float = 1.0  # at 640 x 640; falls with the number of cells on smaller inputs
     cls: float = 0.5  # at 80 classes; proportional to their number
     ratio_max: float = 4.0  # an anchor fits a truth within this factor on both sides
-    balance: tuple[float, ...] = (4.0, 1.0, 0.4)  # objectness weight of P3, P4, P5: small objects count more
+    balance: tuple[float, ...] = (
+        4.0,
+        1.0,
+        0.4,
+    )  # objectness weight of P3, P4, P5: small objects count more
 
 
 def ciou(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,19 +65,25 @@ def tuned_loss(
     size_factor = rows * cols * strides[0] ** 2 / 640**2
     box, objectness, cls = (raw[0].new_zeros(()) for _ in range(3))
     for level, anchor, stride, balance in zip(raw, anchors, strides, gains.balance, strict=True):
-        found = match_by_ratio(truths, anchor, (level.shape[2], level.shape[3]), stride, gains.ratio_max, neighbours)
+        found = match_by_ratio(
+            truths, anchor, (level.shape[2], level.shape[3]), stride, gains.ratio_max, neighbours
+        )
         wanted = level.new_zeros(level.shape[:4])
         if len(found.truth):
             mine = level[found.at]  # (P, 5 + C)
             cells = torch.stack([found.col, found.row], -1)
-            iou, complete = ciou(code(mine[:, :4], cells, anchor[found.anchor], stride), truths[found.truth, 2:])
+            iou, complete = ciou(
+                code(mine[:, :4], cells, anchor[found.anchor], stride), truths[found.truth, 2:]
+            )
             box = box + (1 - complete).mean()
             # Where two truths share a place, the better overlap is asked of it.
             place = torch.arange(wanted.numel(), device=wanted.device).view_as(wanted)[found.at]
             wanted.view(-1).scatter_reduce_(0, place, iou.detach().clamp(0, 1), "amax")
             one_hot = F.one_hot(truths[found.truth, 1].long(), num_classes).to(mine)
             cls = cls + F.binary_cross_entropy_with_logits(mine[:, 5:], one_hot)
-        objectness = objectness + balance * F.binary_cross_entropy_with_logits(level[..., 4], wanted)
+        objectness = objectness + balance * F.binary_cross_entropy_with_logits(
+            level[..., 4], wanted
+        )
     return {
         "box": gains.box * batch * box,
         "object": gains.object * size_factor * batch * objectness,
@@ -100,7 +110,9 @@ def report_loss(
     zero = raw[0].new_zeros(())
     parts = {"class": zero, "no_object": zero, "object": zero, "box": zero}
     matches = match_best_anchor(truths, anchors, grids, strides)
-    for level, anchor, stride, weight, (found, ignored) in zip(raw, anchors, strides, balance, matches, strict=True):
+    for level, anchor, stride, weight, (found, ignored) in zip(
+        raw, anchors, strides, balance, matches, strict=True
+    ):
         background = torch.ones_like(level[..., 4], dtype=torch.bool)
         background[ignored.at] = False
         background[found.at] = False
@@ -112,7 +124,9 @@ def report_loss(
         mine, truth = level[found.at], truths[found.truth]
         cells = torch.stack([found.col, found.row], -1)
         with torch.no_grad():
-            iou, _ = ciou(decode_exp(mine[:, :4], cells, anchor[found.anchor], stride), truth[:, 2:])
+            iou, _ = ciou(
+                decode_exp(mine[:, :4], cells, anchor[found.anchor], stride), truth[:, 2:]
+            )
         centre = mine[:, :2].sigmoid() - (truth[:, 2:4] / stride - cells)
         extent = mine[:, 2:4] - torch.log(truth[:, 4:] / anchor[found.anchor] + 1e-16)
         parts["object"] = parts["object"] + weight * (mine[:, 4].sigmoid() - iou).square().mean()

@@ -30,7 +30,9 @@ HARMLESS = re.compile(
     r"|_codecs\.encode"
 )
 RELATIVES = {  # classes beyond these, by which a file of another model is known
-    re.compile(r"ultralytics\..*"): "of the ultralytics package: an anchor-free 'u' model, YOLOv8 or later",
+    re.compile(
+        r"ultralytics\..*"
+    ): "of the ultralytics package: an anchor-free 'u' model, YOLOv8 or later",
     re.compile(r"models\.yolo\.Segment\w*"): "a segmentation model (-seg)",
     re.compile(r"models\.yolo\.Classif\w*"): "a classification model (-cls)",
 }
@@ -54,11 +56,21 @@ def read_yolov5(path: Path) -> Weights:
     """Read an official YOLOv5 v6/v7 checkpoint. Raises WeightsError for any other file, running none of it."""
     content = _load_stubbed(path)
     content = content if isinstance(content, dict) else {"model": content}
-    module = content.get("model") if content.get("ema") is None else content["ema"]  # "ema": the average, in training
+    module = (
+        content.get("model") if content.get("ema") is None else content["ema"]
+    )  # "ema": the average, in training
     if not isinstance(module, _Stub):
-        found = f"there a {type(module).__name__}" if module is not None else [str(key) for key in content][:8]
-        raise WeightsError(f"{path}: want a YOLOv5 checkpoint with a module under 'model', found {found}")
-    module = (module.__dict__.get("_modules") or {}).get("module", module)  # what DataParallel wraps
+        found = (
+            f"there a {type(module).__name__}"
+            if module is not None
+            else [str(key) for key in content][:8]
+        )
+        raise WeightsError(
+            f"{path}: want a YOLOv5 checkpoint with a module under 'model', found {found}"
+        )
+    module = (module.__dict__.get("_modules") or {}).get(
+        "module", module
+    )  # what DataParallel wraps
     state = dict(_tensors(module))
     state.pop("model.24.anchor_grid", None)  # v6.0 kept the anchors a second time, in pixels
     names = module.__dict__.get("names") or ()
@@ -67,16 +79,26 @@ def read_yolov5(path: Path) -> Weights:
     for letter in SIZES:
         with torch.device("meta"):
             expected = YoloV5(letter, classes).state_dict()
-        if expected.keys() == state.keys() and all(state[k].shape == v.shape for k, v in expected.items()):
+        if expected.keys() == state.keys() and all(
+            state[k].shape == v.shape for k, v in expected.items()
+        ):
             return Weights(f"yolov5{letter}", classes, state)
-    raise WeightsError(f"{path}: want YOLOv5 n, s, m, l or x of v6/v7, {_what_else(state, len(classes))}")
+    raise WeightsError(
+        f"{path}: want YOLOv5 n, s, m, l or x of v6/v7, {_what_else(state, len(classes))}"
+    )
 
 
 def read_resnet(path: Path) -> Weights:
     """Read torchvision's state dictionary of a ResNet, less its classifier. Raises WeightsError for any other file."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+    except (
+        RuntimeError,
+        ValueError,
+        EOFError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+    ) as error:
         raise WeightsError(f"{path}: cannot be read as a checkpoint: {_reason(error)}") from None
     names = [str(name) for name in state] if isinstance(state, dict) else []
     depth = {(8, 2): 18, (16, 2): 34, (16, 3): 50, (33, 3): 101}.get(
@@ -86,9 +108,13 @@ def read_resnet(path: Path) -> Weights:
         )
     )
     if depth is None:
-        raise WeightsError(f"{path}: want torchvision's ResNet-18, 34, 50 or 101, found {[str(n) for n in names[:4]]}")
+        raise WeightsError(
+            f"{path}: want torchvision's ResNet-18, 34, 50 or 101, found {[str(n) for n in names[:4]]}"
+        )
     kept = {name: value for name, value in state.items() if not name.startswith("fc.")}
-    for name in [name for name in kept if name.endswith("running_var")]:  # files older than batch norm's counter
+    for name in [
+        name for name in kept if name.endswith("running_var")
+    ]:  # files older than batch norm's counter
         kept.setdefault(name.replace("running_var", "num_batches_tracked"), torch.tensor(0))
     return Weights(f"resnet{depth}", (), kept)
 
@@ -102,7 +128,9 @@ def transfer(weights: Weights, model: Detector) -> list[str]:
     """
     if not weights.classes:
         backbone = getattr(model, "backbone", None)
-        if not isinstance(backbone, nn.Module) or _shapes(backbone.state_dict()) != _shapes(weights.state):
+        if not isinstance(backbone, nn.Module) or _shapes(backbone.state_dict()) != _shapes(
+            weights.state
+        ):
             raise WeightsError(f"{weights.architecture} is not this model's backbone")
         backbone.load_state_dict(weights.state)
         return list(model.classes)
@@ -151,7 +179,14 @@ def foreign_classes(path: Path) -> list[str]:
         return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
     except FileNotFoundError:
         raise
-    except (ValueError, RuntimeError, OSError, EOFError, struct.error, pickle.UnpicklingError) as error:
+    except (
+        ValueError,
+        RuntimeError,
+        OSError,
+        EOFError,
+        struct.error,
+        pickle.UnpicklingError,
+    ) as error:
         # torch is not of one mind about damage
         raise WeightsError(
             f"{path}: want a PyTorch zip checkpoint, this file is something else or cut short"
@@ -173,7 +208,9 @@ def _load_stubbed(path: Path) -> Any:
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises half a dozen kinds for a damaged archive
-            raise WeightsError(f"{path}: cannot be read as a checkpoint: {_reason(error)}") from error
+            raise WeightsError(
+                f"{path}: cannot be read as a checkpoint: {_reason(error)}"
+            ) from error
 
 
 def _reason(error: Exception) -> str:
@@ -208,6 +245,11 @@ def _what_else(state: dict[str, Tensor], classes: int) -> str:
         return "this is a checkpoint from before v6 (Focus layer)"
     if any(name.endswith(".conv.bias") for name in state):
         return "this one was saved for prediction: batch norm is folded into its convolutions"
-    if anchors is not None and anchors.shape == (3, 3, 2) and bias is not None and len(bias) != 3 * (5 + classes):
+    if (
+        anchors is not None
+        and anchors.shape == (3, 3, 2)
+        and bias is not None
+        and len(bias) != 3 * (5 + classes)
+    ):
         return f"this one names {classes} classes and its heads have {len(bias) / 3 - 5:g}"
     return f"this file's {len(state)} tensors fit none of them"

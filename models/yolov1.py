@@ -47,10 +47,16 @@ class YoloV1(Detector):
         super().__init__()
         self.classes, self.head, self.gains = classes, head, gains or Gains(balance=(1.0,))
         if len(self.gains.balance) != 1:
-            raise ValueError(f"gains.balance is {self.gains.balance}, want one number: YOLOv1 has one grid")
+            raise ValueError(
+                f"gains.balance is {self.gains.balance}, want one number: YOLOv1 has one grid"
+            )
         self.stride_max = grid_stride
         resnet = RESNETS[depth](weights=None)
-        layers = OrderedDict((name, layer) for name, layer in resnet.named_children() if name not in ("avgpool", "fc"))
+        layers = OrderedDict(
+            (name, layer)
+            for name, layer in resnet.named_children()
+            if name not in ("avgpool", "fc")
+        )
         self.backbone = nn.Sequential(layers)  # (B, 3, H, W) -> (B, 512 or 2048, H / 32, W / 32)
         self.neck = nn.Sequential(
             nn.Conv2d(resnet.fc.in_features, 512, 3, padding=1, bias=False),
@@ -120,7 +126,9 @@ def decode_cells(boxes: Tensor, stride: int) -> Tensor:
     ranges = (torch.arange(n, device=boxes.device) for n in (rows, cols))
     row, col = torch.meshgrid(*ranges, indexing="ij")
     cells = torch.stack([col, row], -1)[:, :, None]  # (rows, cols, 1, 2)
-    wh = torch.stack([boxes[..., 2].square() * (cols * stride), boxes[..., 3].square() * (rows * stride)], -1)
+    wh = torch.stack(
+        [boxes[..., 2].square() * (cols * stride), boxes[..., 3].square() * (rows * stride)], -1
+    )
     return torch.cat([(boxes[..., :2] + cells) * stride, wh], -1)
 
 
@@ -138,7 +146,9 @@ def cell_loss(raw: Tensor, targets: list[Target], stride: int) -> dict[str, Tens
     image_size = raw.new_tensor([cols, rows]) * stride
 
     place = truths[:, 2:4] / stride  # x, y in cells
-    home = place.floor().clamp(min=0).minimum(place.new_tensor([cols - 1, rows - 1]))  # an edge belongs to the image
+    home = (
+        place.floor().clamp(min=0).minimum(place.new_tensor([cols - 1, rows - 1]))
+    )  # an edge belongs to the image
     col, row = home.long().unbind(-1)
     cell = (truths[:, 0].long() * rows + row) * cols + col  # (T,)
     with torch.no_grad():
@@ -175,7 +185,11 @@ def match_cells(iou: Tensor, far: Tensor, cell: Tensor, num_cells: int) -> Tenso
     pairs = iou.numel()  # pair = 2 * truth + box
     order = far.flatten().argsort(stable=True)
     order = order[iou.flatten()[order].argsort(descending=True, stable=True)]
-    rank = torch.empty_like(order).scatter_(0, order, torch.arange(pairs, device=order.device)).view_as(iou)
+    rank = (
+        torch.empty_like(order)
+        .scatter_(0, order, torch.arange(pairs, device=order.device))
+        .view_as(iou)
+    )
 
     def lowest(rank: Tensor) -> Tensor:
         """(T,) -> (T,) the lowest of all truths in the same cell."""

@@ -38,7 +38,9 @@ class YoloV3(Detector):
         channels = self.backbone.channels
         # Each list goes by level, fine to coarse; routes[i] leads from level i + 1 to level i.
         joined = [c + c // 2 for c in channels[:-1]] + [channels[-1]]
-        self.branches = nn.ModuleList(_branch(c_in, c) for c_in, c in zip(joined, channels, strict=True))
+        self.branches = nn.ModuleList(
+            _branch(c_in, c) for c_in, c in zip(joined, channels, strict=True)
+        )
         self.tips = nn.ModuleList(Conv(c // 2, c, 3) for c in channels)
         self.routes = nn.ModuleList(Conv(c // 2, c // 4) for c in channels[1:])
         self.heads = Heads(channels, len(classes), ANCHORS, STRIDES, rare=head == "tuned")
@@ -46,9 +48,15 @@ class YoloV3(Detector):
     def forward(self, images: Tensor) -> list[Tensor]:
         at8, at16, at32 = self.backbone(images)
         coarse = self.branches[2](at32)
-        middle = self.branches[1](torch.cat([F.interpolate(self.routes[1](coarse), scale_factor=2.0), at16], 1))
-        fine = self.branches[0](torch.cat([F.interpolate(self.routes[0](middle), scale_factor=2.0), at8], 1))
-        raw: list[Tensor] = self.heads([tip(x) for tip, x in zip(self.tips, (fine, middle, coarse), strict=True)])
+        middle = self.branches[1](
+            torch.cat([F.interpolate(self.routes[1](coarse), scale_factor=2.0), at16], 1)
+        )
+        fine = self.branches[0](
+            torch.cat([F.interpolate(self.routes[0](middle), scale_factor=2.0), at8], 1)
+        )
+        raw: list[Tensor] = self.heads(
+            [tip(x) for tip, x in zip(self.tips, (fine, middle, coarse), strict=True)]
+        )
         return raw
 
     def decode(self, raw: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -70,4 +78,6 @@ def _branch(c_in: int, channels: int) -> nn.Sequential:
     """Five convolutions, 1x1 to half of `channels` and 3x3 to all of them in turn; half of them come out."""
     half = channels // 2
     first = [Conv(c_in, half), Conv(half, channels, 3)]
-    return nn.Sequential(*first, Conv(channels, half), Conv(half, channels, 3), Conv(channels, half))
+    return nn.Sequential(
+        *first, Conv(channels, half), Conv(half, channels, 3), Conv(channels, half)
+    )

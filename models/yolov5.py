@@ -69,7 +69,9 @@ class YoloV5(Detector):
                 "20": C3(2 * c(256), c(512), n(3), shortcut=False),
                 "21": Conv(c(512), c(512), 3, 2),
                 "23": C3(2 * c(512), c(1024), n(3), shortcut=False),
-                "24": Heads((c(256), c(512), c(1024)), len(classes), ANCHORS, STRIDES, rare=head == "tuned"),
+                "24": Heads(
+                    (c(256), c(512), c(1024)), len(classes), ANCHORS, STRIDES, rare=head == "tuned"
+                ),
             }
         )
 

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from evaluate.tables import InputError
+from evaluate.exceptions import InputError
 from submit.migrations import VERSION, migrate
 
 SCORED_THING = "detections_sha256, truth_sha256, metric, ifnull(conf, -1), ifnull(iou, -1)"
@@ -68,7 +68,7 @@ class SubmissionRow:
     error: str | None = None
     public: float | None = None
     private: float | None = None
-    summary: dict[str, Any]  # of submit.check
+    summary: dict[str, Any]  # of submit.csv.check
     score_id: int | None = None  # its local score
     time: str = field(default_factory=now)
     id: int | None = None  # given by the ledger
@@ -94,12 +94,16 @@ class Ledger:
             raise InputError(f"{path}: want a ledger of scores, this is a folder")
         if not path.exists():
             _create(path)
-        self._db = sqlite3.connect(path, timeout=60, isolation_level=None)  # each statement is its own transaction
+        self._db = sqlite3.connect(
+            path, timeout=60, isolation_level=None
+        )  # each statement is its own transaction
         self._db.row_factory = sqlite3.Row
         try:
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if not 1 <= version <= VERSION:
-                raise InputError(f"{path}: want a ledger of scores of version 1 to {VERSION}, this is {version}")
+                raise InputError(
+                    f"{path}: want a ledger of scores of version 1 to {VERSION}, this is {version}"
+                )
             migrate(self._db)
         except sqlite3.DatabaseError as error:
             self._db.close()
@@ -111,7 +115,12 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self._db.close()
 
     def record(self, row: ScoreRow) -> int:
@@ -119,7 +128,9 @@ class Ledger:
         values = _values(row, "per_class", "recipe")
         values["low"], values["high"] = values.pop("interval") or (None, None)
         updates = ", ".join(f"{name} = excluded.{name}" for name in values)
-        return self._insert("scores", values, f"ON CONFLICT ({SCORED_THING}) DO UPDATE SET {updates}")
+        return self._insert(
+            "scores", values, f"ON CONFLICT ({SCORED_THING}) DO UPDATE SET {updates}"
+        )
 
     def rows(self, *, metric: str | None = None, split: str | None = None) -> list[ScoreRow]:
         """The scores of one metric and split, or of all, best first; of equals the older first."""
@@ -143,7 +154,9 @@ class Ledger:
     def update(self, row_id: int, **changes: Any) -> SubmissionRow:
         """Change fields of a submission. -> the row as it is now."""
         assignments = ", ".join(f"{name} = :{name}" for name in changes)
-        self._db.execute(f"UPDATE submissions SET {assignments} WHERE id = :id", changes | {"id": row_id})
+        self._db.execute(
+            f"UPDATE submissions SET {assignments} WHERE id = :id", changes | {"id": row_id}
+        )
         return self.submission(row_id)
 
     def release(self, row_id: int) -> None:
@@ -160,7 +173,8 @@ class Ledger:
     def submissions(self, competition: str | None = None) -> list[SubmissionRow]:
         """Those to one competition, or all, oldest first."""
         found = self._db.execute(
-            "SELECT * FROM submissions WHERE competition = ifnull(?, competition) ORDER BY id", [competition]
+            "SELECT * FROM submissions WHERE competition = ifnull(?, competition) ORDER BY id",
+            [competition],
         )
         return [_submission_row(dict(values)) for values in found]
 
@@ -185,7 +199,9 @@ def _create(path: Path) -> None:
     with TemporaryDirectory(dir=path.parent) as folder:
         scratch = Path(folder, path.name)
         with closing(sqlite3.connect(scratch, isolation_level=None)) as db:
-            db.execute("PRAGMA journal_mode = WAL")  # readers and a writer at once; stays with the file
+            db.execute(
+                "PRAGMA journal_mode = WAL"
+            )  # readers and a writer at once; stays with the file
             migrate(db)
         with suppress(FileExistsError):  # another process was first
             os.link(scratch, path)
@@ -193,7 +209,9 @@ def _create(path: Path) -> None:
 
 def _values(row: ScoreRow | SubmissionRow, *objects: str) -> dict[str, Any]:
     """The row's columns but its id, with `objects` as JSON."""
-    values = asdict(row) | {name: json.dumps(getattr(row, name), allow_nan=False) for name in objects}
+    values = asdict(row) | {
+        name: json.dumps(getattr(row, name), allow_nan=False) for name in objects
+    }
     del values["id"]
     return values
 

@@ -10,7 +10,13 @@ import shutil
 import subprocess
 
 NAME = next(filter(shutil.which, ("chromium", "chromium-browser", "google-chrome")), None)
-QUIET = ("disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-component-update")
+QUIET = (
+    "disable-gpu",
+    "disable-quic",
+    "no-first-run",
+    "disable-background-networking",
+    "disable-component-update",
+)
 
 
 class Page:
@@ -19,14 +25,21 @@ class Page:
     def __init__(self, folder):
         to_read, self.to_write = os.pipe()
         self.to_read, to_write = os.pipe()
-        switches = " ".join(f"--{name}" for name in (*QUIET, "headless", "no-sandbox", "disable-sync"))
-        command = f"exec {NAME} {switches} --remote-debugging-pipe '--user-data-dir={folder}' about:blank"
+        switches = " ".join(
+            f"--{name}" for name in (*QUIET, "headless", "no-sandbox", "disable-sync")
+        )
+        command = (
+            f"exec {NAME} {switches} --remote-debugging-pipe '--user-data-dir={folder}' about:blank"
+        )
         self.browser = subprocess.Popen(
-            ["bash", "-c", f"{command} 3<&{to_read} 4>&{to_write} 2>/dev/null"], pass_fds=(to_read, to_write)
+            ["bash", "-c", f"{command} 3<&{to_read} 4>&{to_write} 2>/dev/null"],
+            pass_fds=(to_read, to_write),
         )
         os.close(to_read), os.close(to_write)
         self.complaints, self.sent, self.session, self.rest = [], 0, None, b""
-        target = next(t for t in self.ask("Target.getTargets")["targetInfos"] if t["type"] == "page")["targetId"]
+        target = next(
+            t for t in self.ask("Target.getTargets")["targetInfos"] if t["type"] == "page"
+        )["targetId"]
         self.session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             self.ask(f"{domain}.enable")
@@ -43,7 +56,13 @@ class Page:
     def open(self, path, *, width=1100, dark=False):
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", features=[scheme])
-        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=1000, deviceScaleFactor=1, mobile=False)
+        self.ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=1000,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
         self.ask("Page.navigate", url=path.as_uri())
         while self.receive().get("method") != "Page.loadEventFired":
             pass
@@ -83,6 +102,10 @@ class Page:
             self.rest += read
         message, _, self.rest = self.rest.partition(b"\0")
         event = json.loads(message)
-        if event.get("method") in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"):
+        if event.get("method") in (
+            "Runtime.exceptionThrown",
+            "Runtime.consoleAPICalled",
+            "Log.entryAdded",
+        ):
             self.complaints.append(event["params"])
         return event

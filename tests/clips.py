@@ -8,7 +8,9 @@ from pathlib import Path
 import av
 import numpy as np
 
-CORNERS = np.array([[(200, 40, 40), (40, 180, 40)], [(40, 60, 200), (220, 220, 220)]], np.uint8)  # top row, bottom row
+CORNERS = np.array(
+    [[(200, 40, 40), (40, 180, 40)], [(40, 60, 200), (220, 220, 220)]], np.uint8
+)  # top row, bottom row
 BITS = 10  # of a picture's number, as bars of black and white across the middle
 
 
@@ -75,7 +77,9 @@ MATRIX = {
     "AVI": Clip(".avi", codec="mpeg4", sounds=(Sound(codec="pcm_s16le"),)),
     "truncated with index": Clip(options=(("movflags", "+faststart"),), then=half),
     "truncated without index": Clip(then=half),
-    "corrupted middle": Clip(times=list(range(600)), sounds=(Sound(24.0),), noise=120, then=scratched),
+    "corrupted middle": Clip(
+        times=list(range(600)), sounds=(Sound(24.0),), noise=120, then=scratched
+    ),
     "empty": Clip(then=lambda data: b""),
 }
 
@@ -85,8 +89,14 @@ def write_clip(path: Path, clip: Clip) -> Path:
     rng = np.random.default_rng(2)
     with av.open(path, "w", container_options=dict(clip.options)) as out:
         h, w = clip.size
-        settings = {"preset": "ultrafast", "deadline": "realtime", "bf": "2"} if clip.codec != "mpeg4" else {}
-        video = out.add_stream(clip.codec, 1 / clip.tick, settings, width=w, height=h, time_base=clip.tick)
+        settings = (
+            {"preset": "ultrafast", "deadline": "realtime", "bf": "2"}
+            if clip.codec != "mpeg4"
+            else {}
+        )
+        video = out.add_stream(
+            clip.codec, 1 / clip.tick, settings, width=w, height=h, time_base=clip.tick
+        )
         video.pix_fmt = clip.pix_fmt
         video.codec_context.sample_aspect_ratio = clip.pixel_aspect
         if clip.matrix != 2:
@@ -99,13 +109,23 @@ def write_clip(path: Path, clip: Clip) -> Path:
             track.metadata["language"] = language
         if clip.title:
             out.metadata["title"] = clip.title
-            chapter = {"id": 1, "start": 0, "end": 1000, "time_base": Fraction(1, 1000), "metadata": {"title": "One"}}
+            chapter = {
+                "id": 1,
+                "start": 0,
+                "end": 1000,
+                "time_base": Fraction(1, 1000),
+                "metadata": {"title": "One"},
+            }
             out.set_chapters([chapter])
         words = out.add_mux_stream("subrip") if clip.subtitles else None
         out.start_encoding()
         for number, time in enumerate(clip.times):
             image = picture(number, clip.size).astype(int)
-            image += rng.integers(-clip.noise // 2, clip.noise // 2 + 1, image.shape) if clip.noise else 0
+            image += (
+                rng.integers(-clip.noise // 2, clip.noise // 2 + 1, image.shape)
+                if clip.noise
+                else 0
+            )
             frame = av.VideoFrame.from_ndarray(image.clip(0, 255).astype(np.uint8))
             if clip.matrix != 2:
                 frame = frame.reformat(
@@ -136,7 +156,9 @@ def write_sound(out, track, sound: Sound) -> None:
         wave = np.sin(2 * np.pi * sound.pitch * np.arange(at, at + step) / 48_000) * 8000
         frame = av.AudioFrame.from_ndarray(wave.astype(np.int16)[None], "s16", "mono")
         frame.sample_rate, frame.pts, frame.time_base = 48_000, start + at, Fraction(1, 48_000)
-        for converted in av.AudioResampler(track.codec_context.format, "mono", 48_000).resample(frame):
+        for converted in av.AudioResampler(track.codec_context.format, "mono", 48_000).resample(
+            frame
+        ):
             out.mux(track.encode(converted))
     out.mux(track.encode(None))
 
@@ -173,7 +195,14 @@ class Look:
 def look(path: Path) -> Look:
     with av.open(path) as file:
         video = file.streams.video[0]
-        seen = Look([], [], [[] for _ in file.streams.audio], [[] for _ in file.streams.subtitles], None, 0.0)
+        seen = Look(
+            [],
+            [],
+            [[] for _ in file.streams.audio],
+            [[] for _ in file.streams.subtitles],
+            None,
+            0.0,
+        )
         for packet in file.demux():
             if packet.stream is video:
                 try:
@@ -185,7 +214,9 @@ def look(path: Path) -> Look:
                     pass
             elif packet.size:
                 kept = seen.sounds if packet.stream.type == "audio" else seen.words
-                track = packet.stream.index - (1 if packet.stream.type == "audio" else 1 + len(seen.sounds))
+                track = packet.stream.index - (
+                    1 if packet.stream.type == "audio" else 1 + len(seen.sounds)
+                )
                 kept[track].append((packet.pts * packet.time_base, bytes(packet)))
         seen.pixel_aspect = video.sample_aspect_ratio
         seen.length = float((video.duration or 0) * video.time_base)

@@ -29,9 +29,18 @@ class KaggleServer(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.faults, self.requests, self.uploads, self.submissions = {}, Counter(), {}, []
-        self.competition = {"id": 1, "ref": SLUG, "title": "VOC detection", "deadline": "2099-01-01T00:00:00Z"}
+        self.competition = {
+            "id": 1,
+            "ref": SLUG,
+            "title": "VOC detection",
+            "deadline": "2099-01-01T00:00:00Z",
+        }
         self.competition |= {"userHasEntered": True, "maxDailySubmissions": 5}
-        self.daily, self.pending_polls, self.verdict = 5, 0, {"status": "COMPLETE", "publicScore": "0.7819"}
+        self.daily, self.pending_polls, self.verdict = (
+            5,
+            0,
+            {"status": "COMPLETE", "publicScore": "0.7819"},
+        )
         self.leaderboard = "Rank,TeamId,TeamName,Score\n"
         self.ended, self.lock = threading.Event(), threading.Lock()
 
@@ -48,7 +57,12 @@ class KaggleServer(ThreadingHTTPServer):
     def env(self):
         """What makes the unmodified client talk to this server; TOKEN is its credential."""
         proxy = f"http://127.0.0.1:{self.server_port}"
-        names = {"KAGGLE_API_ENVIRONMENT": "LOCALHOST", "KAGGLE_API_TOKEN": TOKEN, "NO_PROXY": "", "no_proxy": ""}
+        names = {
+            "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
+            "KAGGLE_API_TOKEN": TOKEN,
+            "NO_PROXY": "",
+            "no_proxy": "",
+        }
         return names | {"HTTP_PROXY": proxy, "http_proxy": proxy}
 
     def IntrospectToken(self, body):
@@ -76,7 +90,10 @@ class KaggleServer(ThreadingHTTPServer):
         upload = self.uploads[body["blobFileTokens"]]
         assert len(upload["data"]) == upload["totalBytes"]
         time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        ref, said = 50_000_001 + len(self.submissions), {"description": body.get("submissionDescription", "")}
+        ref, said = (
+            50_000_001 + len(self.submissions),
+            {"description": body.get("submissionDescription", "")},
+        )
         self.submissions.append(upload | said | {"ref": ref, "date": time, "polls": 0})
         return {"message": "Successfully submitted", "ref": ref}
 
@@ -88,7 +105,9 @@ class KaggleServer(ThreadingHTTPServer):
         return 404
 
     def ListSubmissions(self, body):
-        return {"submissions": [self.shown(submission) for submission in reversed(self.submissions)]}
+        return {
+            "submissions": [self.shown(submission) for submission in reversed(self.submissions)]
+        }
 
     def DownloadLeaderboard(self, body):
         packed = io.BytesIO()
@@ -98,7 +117,9 @@ class KaggleServer(ThreadingHTTPServer):
 
     def shown(self, submission):
         names = ("ref", "fileName", "totalBytes", "description", "date")
-        verdict = self.verdict if submission["polls"] > self.pending_polls else {"status": "PENDING"}
+        verdict = (
+            self.verdict if submission["polls"] > self.pending_polls else {"status": "PENDING"}
+        )
         return {name: submission[name] for name in names} | verdict
 
 
@@ -134,8 +155,13 @@ class Handler(BaseHTTPRequestHandler):
         if status == "page":
             self.send(200, b"<html>", "text/html")
         elif isinstance(reply, int):
-            text = {400: "You have used your daily Submission allowance", 404: "Competition not found"}
-            message = text.get(reply, f"no: {self.headers.get('Authorization')}")  # a server that tells on its users
+            text = {
+                400: "You have used your daily Submission allowance",
+                404: "Competition not found",
+            }
+            message = text.get(
+                reply, f"no: {self.headers.get('Authorization')}"
+            )  # a server that tells on its users
             self.send(reply, json.dumps({"code": reply, "message": message}).encode())
         elif isinstance(reply, bytes):
             self.send(200, reply, "application/zip")

@@ -40,7 +40,9 @@ def random_tables(seed, images=6):
         low = rng.integers(0, 40, (n, 2))
         return np.concatenate([low, low + rng.integers(0, 30, (n, 2))], axis=1)
 
-    truth = GroundTruth(ids, CLASSES, rng.integers(0, busy, t), rng.integers(0, 2, t), boxes(t), rng.random(t) < 0.2)
+    truth = GroundTruth(
+        ids, CLASSES, rng.integers(0, busy, t), rng.integers(0, 2, t), boxes(t), rng.random(t) < 0.2
+    )
     near = rng.integers(0, t, d // 2)
     nudged = truth.xyxy[near] + rng.integers(-3, 4, (d // 2, 1)) * (rng.random((d // 2, 1)) < 0.7)
     halves = nudged[: d // 8]
@@ -77,8 +79,14 @@ def devkit_ap(dets, truth, *, iou_min=0.5, eleven_point=False):
 
 
 def _devkit_ap(dets, truth, c, iou_min, eleven_point):
-    mine = [(dets.image_ids[i], _inclusive(b), s) for i, l, b, s in _rows(dets, dets.score) if l == c]
-    theirs = [(truth.image_ids[i], _inclusive(b), bool(d)) for i, l, b, d in _rows(truth, truth.difficult) if l == c]
+    mine = [
+        (dets.image_ids[i], _inclusive(b), s) for i, l, b, s in _rows(dets, dets.score) if l == c
+    ]
+    theirs = [
+        (truth.image_ids[i], _inclusive(b), bool(d))
+        for i, l, b, d in _rows(truth, truth.difficult)
+        if l == c
+    ]
     positives = sum(not difficult for _, _, difficult in theirs)
     if not positives:
         return float("nan")
@@ -95,11 +103,18 @@ def _devkit_ap(dets, truth, c, iou_min, eleven_point):
             hits.append(target not in taken)
             taken.add(target)
     found = [sum(hits[: n + 1]) for n in range(len(hits))]
-    curve = [(Fraction(k, positives), Fraction(k, n)) for n, k in enumerate(found, start=1)]  # recall, precision
+    curve = [
+        (Fraction(k, positives), Fraction(k, n)) for n, k in enumerate(found, start=1)
+    ]  # recall, precision
     stops = (
-        [Fraction(k, 10) for k in range(11)] if eleven_point else [Fraction(k + 1, positives) for k in range(positives)]
+        [Fraction(k, 10) for k in range(11)]
+        if eleven_point
+        else [Fraction(k + 1, positives) for k in range(positives)]
     )
-    return float(sum(max((p for r, p in curve if r >= stop), default=Fraction(0)) for stop in stops) / len(stops))
+    return float(
+        sum(max((p for r, p in curve if r >= stop), default=Fraction(0)) for stop in stops)
+        / len(stops)
+    )
 
 
 def greedy_nms(dets, iou_max, *, candidates_max, keep_max):
@@ -118,7 +133,9 @@ def greedy_nms(dets, iou_max, *, candidates_max, keep_max):
 
 
 def _rows(table, last):
-    return zip(table.image.tolist(), table.label.tolist(), table.xyxy.tolist(), last.tolist(), strict=True)
+    return zip(
+        table.image.tolist(), table.label.tolist(), table.xyxy.tolist(), last.tolist(), strict=True
+    )
 
 
 def _inclusive(xyxy):
@@ -141,7 +158,9 @@ def crowd(seed, boxes=120):
     rng = np.random.default_rng(seed)
     low = rng.integers(0, 80, (boxes, 2))
     xyxy = np.concatenate([low, low + rng.integers(1, 30, (boxes, 2))], axis=1)
-    return detections(*np.column_stack([np.zeros((boxes, 2)), rng.integers(0, 21, boxes) / 20, xyxy]))
+    return detections(
+        *np.column_stack([np.zeros((boxes, 2)), rng.integers(0, 21, boxes) / 20, xyxy])
+    )
 
 
 def pycocotools_curves(dets, truth):
@@ -150,17 +169,30 @@ def pycocotools_curves(dets, truth):
     Images and classes are numbered by name, annotations by box, truths that are difficult last; those are crowds.
     """
     image, label = (np.argsort(np.argsort(names)) for names in (truth.image_ids, truth.classes))
-    dataset = {"images": [{"id": int(i)} for i in image], "categories": [{"id": int(c)} for c in label]}
+    dataset = {
+        "images": [{"id": int(i)} for i in image],
+        "categories": [{"id": int(c)} for c in label],
+    }
     tables = []
     for table, last in ((truth, truth.difficult), (dets, dets.score)):
         rows = [
-            {"image_id": int(image[i]), "category_id": int(label[l]), "bbox": [x1, y1, x2 - x1, y2 - y1], "last": value}
+            {
+                "image_id": int(image[i]),
+                "category_id": int(label[l]),
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "last": value,
+            }
             for i, l, (x1, y1, x2, y2), value in sorted(_rows(table, last), key=lambda row: row[2:])
         ]
         for number, row in enumerate(rows, start=1):
             value = row.pop("last")
             area = row["bbox"][2] * row["bbox"][3]
-            row |= {"id": number, "area": area, "score": value, "iscrowd": int(table is truth and value)}
+            row |= {
+                "id": number,
+                "area": area,
+                "score": value,
+                "iscrowd": int(table is truth and value),
+            }
         tables.append(COCO())
         tables[-1].dataset = dataset | {"annotations": rows}
     with contextlib.redirect_stdout(io.StringIO()):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluate.boxes import iou
-from evaluate.footage import Footage, Found, gather
+from evaluate.tracking.video_table import Footage, Found, gather
 
 CLASSES = ("person", "bird", "dog", "car")
 RATE = 25
@@ -62,13 +62,22 @@ def detections(there: Scene, seed: int = 0) -> Footage:
             side = np.sqrt((box[2] - box[0]) * (box[3] - box[1]))
             label.append(int(rng.integers(len(CLASSES))) if rng.random() < 0.07 else name)
             xyxy.append(box + rng.normal(0, 0.04 * side, 4))
-            score.append(float(np.clip(rng.normal(0.6 if hidden[number] <= 0 else 0.2, 0.15), 0.06, 0.99)))
+            score.append(
+                float(np.clip(rng.normal(0.6 if hidden[number] <= 0 else 0.2, 0.15), 0.06, 0.99))
+            )
         if rng.random() < 0.5:
             corner, sides = rng.uniform((0, 0), (1100, 600)), rng.uniform(30, 120, 2)
             label.append(int(rng.integers(len(CLASSES))))
             xyxy.append(np.concatenate([corner, corner + sides]))
             score.append(float(rng.uniform(0.06, 0.5)))
-        found.append(Found(np.array(label, int), np.array(xyxy).reshape(-1, 4), np.array(score), np.zeros(len(label))))
+        found.append(
+            Found(
+                np.array(label, int),
+                np.array(xyxy).reshape(-1, 4),
+                np.array(score),
+                np.zeros(len(label)),
+            )
+        )
     ids = [f"frame_{i}.jpg" for i in range(len(found))]
     return gather(ids, CLASSES, np.arange(len(found)) / RATE, np.zeros(len(found)), found)
 

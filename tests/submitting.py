@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from evaluate.tables import InputError
-from submit.check import check
-from submit.kaggle_client import Kaggle, KaggleError
+from evaluate.exceptions import InputError
+from submit.csv.check import check
+from submit.kaggle.client import Kaggle, KaggleError
+from submit.kaggle.poll import LOST_AFTER, poll, unsettled
+from submit.kaggle.submission import Refused, submit
 from submit.ledger import Ledger
-from submit.poll import LOST_AFTER, poll, unsettled
-from submit.submission import Refused, submit
 from tests.kaggle_server import SLUG, TOKEN, KaggleServer
 from tests.rows import ROW
 
@@ -41,7 +41,9 @@ def folder(server, tmp_path, monkeypatch):
             (tmp_path / name).mkdir()
             box = f"['cat', {score}, 1, 2, 3, 4]"
             (tmp_path / name / "submission.csv").write_text(f'{HEADER}1,a.jpg,"[{box}]"\n')
-            ledger.record(replace(ROW, name=f"{name}/val-final.npz", map=score, detections_sha256=name))
+            ledger.record(
+                replace(ROW, name=f"{name}/val-final.npz", map=score, detections_sha256=name)
+            )
     return tmp_path
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-import harness.train
+import harness.training.train
 import models.losses
 import models.weights
 import models.yolov5
-from harness.config import load_recipe
+from harness.recipe import load_recipe
 from models.yolov5 import YoloV5
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -29,18 +29,22 @@ def put_back(monkeypatch):
         (models.losses, "ciou"),
         (models.yolov5, "tuned_loss"),
         (models.weights, "match_classes"),
-        (harness.train, "transfer"),
+        (harness.training.train, "transfer"),
     ):
         monkeypatch.setattr(module, name, getattr(module, name))
 
 
-@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("ablation-*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(BENCHMARKS.glob("ablation-*.toml")), ids=lambda path: path.stem
+)
 def test_every_setting_of_a_plan_is_a_recipe(path):
     plan = tomllib.loads(path.read_text())
     for name in plan:
         keys = ablation._whole(plan, name)
         assert keys.pop("without", "ciou") in ablation.WITHOUT
-        load_recipe(keys.pop("recipe"), [f"{key}={ablation._text(value)}" for key, value in keys.items()])
+        load_recipe(
+            keys.pop("recipe"), [f"{key}={ablation._text(value)}" for key, value in keys.items()]
+        )
 
 
 @pytest.mark.parametrize(
@@ -68,7 +72,7 @@ def test_without_head_or_class_rows_those_start_at_random(without, kept):
     start = model.heads.m[0].weight.detach().clone().view(3, 7, -1)
     ablation.WITHOUT[without]()
     weights = models.weights.Weights("yolov5n", source.classes, source.state_dict())
-    harness.train.transfer(weights, model)
+    harness.training.train.transfer(weights, model)
     now, old = (net.heads.m[0].weight.detach().view(3, 7, -1) for net in (model, source))
     assert torch.equal(now[:, :kept], old[:, :kept]) and torch.equal(now[:, kept:], start[:, kept:])
     assert torch.equal(model.model["0"].conv.weight, source.model["0"].conv.weight)

@@ -24,7 +24,9 @@ def iou(a, b):
     shared = 1.0
     for i in (0, 1):
         shared *= max(
-            0.0, min(a[i] + a[2 + i] / 2, b[i] + b[2 + i] / 2) - max(a[i] - a[2 + i] / 2, b[i] - b[2 + i] / 2)
+            0.0,
+            min(a[i] + a[2 + i] / 2, b[i] + b[2 + i] / 2)
+            - max(a[i] - a[2 + i] / 2, b[i] - b[2 + i] / 2),
         )
     return shared / (a[2] * a[3] + b[2] * b[3] - shared)
 
@@ -74,7 +76,12 @@ def test_priors_of_neighbouring_cells_are_ignored_where_they_overlap_the_truth()
     # two .5 / 1.5 = .33, one on each axis .5625 / 1.4375 = .39.
     anchors = torch.tensor([[[32.0, 32]]])
     [(found, ignored)] = match_best_anchor(truths((36, 36, 32, 32)), anchors, [(8, 8)], (8,))
-    assert cells(found) == [(4, 4, 0)] and cells(ignored) == [(3, 4, 0), (4, 3, 0), (4, 5, 0), (5, 4, 0)]
+    assert cells(found) == [(4, 4, 0)] and cells(ignored) == [
+        (3, 4, 0),
+        (4, 3, 0),
+        (4, 5, 0),
+        (5, 4, 0),
+    ]
     [(_, corner)] = match_best_anchor(truths((4, 4, 32, 32)), anchors, [(8, 8)], (8,))
     assert cells(corner) == [(0, 1, 0), (1, 0, 0)]
 
@@ -82,7 +89,9 @@ def test_priors_of_neighbouring_cells_are_ignored_where_they_overlap_the_truth()
 def test_a_wide_prior_is_ignored_out_to_half_its_width_from_the_truth():
     # Prior 64 x 8, truth 120 x 8 about (135.9, 12): col 16, .1 from its right edge. A prior d off shares 64 of 120,
     # .533, while d is up to 28, then 92 - d: col 20, 28.1 off, 63.9 / 120.1; cols 12 and 21, about 36 off, 56 / 128.
-    [(found, ignored)] = match_best_anchor(truths((135.9, 12, 120, 8)), torch.tensor([[[64.0, 8]]]), [(3, 33)], (8,))
+    [(found, ignored)] = match_best_anchor(
+        truths((135.9, 12, 120, 8)), torch.tensor([[[64.0, 8]]]), [(3, 33)], (8,)
+    )
     assert cells(found) == [(1, 16, 0)]
     assert cells(ignored) == [(1, col, 0) for col in (13, 14, 15, 17, 18, 19, 20)]
 
@@ -90,13 +99,19 @@ def test_a_wide_prior_is_ignored_out_to_half_its_width_from_the_truth():
 @pytest.mark.parametrize("ignore_min", [0.2, 0.5, 0.7])
 def test_ignored_is_what_trying_every_prior_on_every_truth_finds_less_all_positives(ignore_min):
     torch.manual_seed(0)
-    anchors, grids, strides = torch.tensor(ANCHORS).float(), [(12, 20), (6, 10), (3, 5)], (8, 16, 32)
+    anchors, grids, strides = (
+        torch.tensor(ANCHORS).float(),
+        [(12, 20), (6, 10), (3, 5)],
+        (8, 16, 32),
+    )
     table = torch.cat([torch.randint(3, (40, 2)), torch.rand(40, 2) * torch.tensor([160, 96])], 1)
     table = torch.cat([table, torch.rand(40, 2) ** 2 * 150 + 4], 1)
     table[1:4] = table[0]  # several in one place
     matches = match_best_anchor(table, anchors, grids, strides, ignore_min)
     some = 0
-    for (rows, cols), stride, shapes, (found, ignored) in zip(grids, strides, anchors.tolist(), matches):
+    for (rows, cols), stride, shapes, (found, ignored) in zip(
+        grids, strides, anchors.tolist(), matches
+    ):
         expected = {
             (int(image), a, row, col)
             for image, _, x, y, w, h in table.tolist()

@@ -8,11 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluate.tables import InputError
-from harness.augment import GREY, NO_AUGMENT, Augment, Draw, draw, frame_in, hull, letterbox, render
+from evaluate.exceptions import InputError
+from harness.images.letterbox import GREY, frame_in, letterbox
+from harness.training.augment import NO_AUGMENT, Augment, Draw, draw, hull, render
 
 SIZE = 200
-STILL = np.array([[1, 0, SIZE / 2], [0, 1, SIZE / 2]])  # the middle of the canvas is the middle of the output
+STILL = np.array(
+    [[1, 0, SIZE / 2], [0, 1, SIZE / 2]]
+)  # the middle of the canvas is the middle of the output
 SAME_COLOUR = np.ones(3)
 
 
@@ -40,9 +43,15 @@ def moved_by(affine, *boxes, size=SIZE, photo=None):
 
 
 def test_a_voc_photo_at_640_by_hand():
-    canvas, frame = letterbox(plain(375, 500, (255, 0, 0)), (640, 640))  # 640 / 500 = 1.28; 375 * 1.28 = 480
+    canvas, frame = letterbox(
+        plain(375, 500, (255, 0, 0)), (640, 640)
+    )  # 640 / 500 = 1.28; 375 * 1.28 = 480
     assert (frame.resized, frame.top, frame.left) == ((480, 640), 80, 0)
-    assert (canvas[80:560] == (255, 0, 0)).all() and (canvas[:80] == GREY).all() and (canvas[560:] == GREY).all()
+    assert (
+        (canvas[80:560] == (255, 0, 0)).all()
+        and (canvas[:80] == GREY).all()
+        and (canvas[560:] == GREY).all()
+    )
     box = np.array([[100.0, 50, 200, 150]])
     on_canvas = np.array([[128.0, 144, 256, 272]])  # 1.28 * (100, 50, 200, 150) + (0, 80, 0, 80)
     np.testing.assert_allclose(hull(box, frame.to_canvas()), on_canvas)
@@ -52,9 +61,21 @@ def test_a_voc_photo_at_640_by_hand():
 @pytest.mark.parametrize(
     ("photo", "size", "resized", "top", "left"),
     [
-        ((333, 500), (640, 640), (426, 640), 107, 0),  # 426.24 becomes 426, 214 rows are left: 107 above
+        (
+            (333, 500),
+            (640, 640),
+            (426, 640),
+            107,
+            0,
+        ),  # 426.24 becomes 426, 214 rows are left: 107 above
         ((1001, 667), (640, 640), (640, 426), 0, 107),  # 426.45 becomes 426
-        ((500, 334), (448, 448), (448, 299), 0, 74),  # 299.26 becomes 299, 149 columns are left: 74 before, 75 after
+        (
+            (500, 334),
+            (448, 448),
+            (448, 299),
+            0,
+            74,
+        ),  # 299.26 becomes 299, 149 columns are left: 74 before, 75 after
         ((334, 500), (448, 448), (299, 448), 74, 0),
         ((375, 500), (480, 640), (480, 640), 0, 0),
     ],
@@ -87,7 +108,8 @@ def test_to_the_canvas_and_back_is_where_it_started(h, w, height, width, at):
 def test_a_box_in_the_grey_is_cut_to_the_photo():
     frame = frame_in((100, 200), (200, 200))  # photo on rows 50 to 150
     np.testing.assert_array_equal(
-        frame.to_photo(np.array([[-9.0, 20, 50, 300], [0, 0, 10, 10]])), [[0, 0, 50, 100], [0, 0, 10, 0]]
+        frame.to_photo(np.array([[-9.0, 20, 50, 300], [0, 0, 10, 10]])),
+        [[0, 0, 50, 100], [0, 0, 10, 0]],
     )
 
 
@@ -99,13 +121,17 @@ def test_four_photos_meet_at_the_corner_by_hand():
     # begin at x = -100 and show their right half, those on the right show their left half.
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)]
     right, left = (120, 20, 180, 60), (20, 20, 80, 60)
-    samples = [scene(plain(100, 200, c), box) for c, box in zip(colours, (right, left, right, left))]
+    samples = [
+        scene(plain(100, 200, c), box) for c, box in zip(colours, (right, left, right, left))
+    ]
     out, labels, xyxy = rendered(Draw((0, 1, 2, 3), np.zeros(2), STILL, SAME_COLOUR), *samples)
     for place, colour in enumerate(colours):
         y, x = 100 * (place // 2), 100 * (place % 2)
         assert (out[y : y + 100, x : x + 100] == colour).all()
     np.testing.assert_allclose(
-        xyxy, [[20, 20, 80, 60], [120, 20, 180, 60], [20, 120, 80, 160], [120, 120, 180, 160]], atol=1e-5
+        xyxy,
+        [[20, 20, 80, 60], [120, 20, 180, 60], [20, 120, 80, 160], [120, 120, 180, 160]],
+        atol=1e-5,
     )
     assert labels.tolist() == [0, 0, 0, 0] and labels.dtype == np.int64 and xyxy.dtype == np.float32
 
@@ -115,9 +141,15 @@ def test_the_corner_moves_with_the_draw_and_photos_are_scaled_to_the_output():
     # wide one at the top left ends and the high one at the bottom left begins, from x = 30 on.
     wide, high, white = plain(50, 100), plain(100, 50), plain(50, 100, (255, 255, 255))
     drawn = Draw((0, 1, 2, 1), np.array([30.0, -40.0]), STILL, SAME_COLOUR)
-    out, _, xyxy = rendered(drawn, scene(wide, (50, 25, 100, 50)), scene(white), scene(high, (10, 0, 50, 50)))
+    out, _, xyxy = rendered(
+        drawn, scene(wide, (50, 25, 100, 50)), scene(white), scene(high, (10, 0, 50, 50))
+    )
     np.testing.assert_allclose(xyxy, [[30, 10, 130, 60], [50, 60, 130, 160]], atol=1e-5)
-    assert (out[:60, :130] == 0).all() and (out[60:, 30:130] == 0).all() and (out[60:, :30] == GREY).all()
+    assert (
+        (out[:60, :130] == 0).all()
+        and (out[60:, 30:130] == 0).all()
+        and (out[60:, :30] == GREY).all()
+    )
     assert (out[:160, 130:] == 255).all() and (out[160:, 130:] == GREY).all()
 
 
@@ -178,7 +210,10 @@ def test_slivers_and_remains_are_dropped():
 def test_a_mixup_is_a_weighted_sum_with_both_truths():
     partner = Draw((1,), np.zeros(2), STILL, SAME_COLOUR)
     drawn = Draw((0,), np.zeros(2), STILL, SAME_COLOUR, partner, share=0.25)
-    white, black = scene(plain(colour=(255, 255, 255)), (0, 0, 50, 50)), scene(plain(), (9, 9, 99, 99), (5, 5, 55, 55))
+    white, black = (
+        scene(plain(colour=(255, 255, 255)), (0, 0, 50, 50)),
+        scene(plain(), (9, 9, 99, 99), (5, 5, 55, 55)),
+    )
     out, labels, xyxy = rendered(drawn, white, black)
     assert (out == 64).all()  # 0.25 * 255 = 63.75
     assert labels.tolist() == [0, 0, 1] and len(xyxy) == 3
@@ -216,7 +251,9 @@ def test_an_unaugmented_sample_is_the_letterbox(shape):
 MOVED = Augment(mosaic=0.5, scale=0.7, translate=0.3, flip=0.5, flip_ud=0.5)
 
 
-@pytest.mark.parametrize("augment", [MOVED, replace(MOVED, degrees=180, shear=20)], ids=["upright", "turned"])
+@pytest.mark.parametrize(
+    "augment", [MOVED, replace(MOVED, degrees=180, shear=20)], ids=["upright", "turned"]
+)
 def test_boxes_stay_on_what_they_enclose(augment):
     """A white rectangle on black: its box is the bounding box of the white pixels that are left."""
     checked = 0
@@ -236,16 +273,22 @@ def test_boxes_stay_on_what_they_enclose(augment):
         rows, columns = np.nonzero(out[..., 0] > 184)  # halfway between grey and white
         white = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
         if augment.degrees:  # a corner that turns out of sight takes its part of the white with it
-            assert (xyxy[0, :2] < np.add(white[:2], 1.5)).all() and (xyxy[0, 2:] > np.subtract(white[2:], 1.5)).all()
+            assert (xyxy[0, :2] < np.add(white[:2], 1.5)).all() and (
+                xyxy[0, 2:] > np.subtract(white[2:], 1.5)
+            ).all()
         if not augment.degrees or ((xyxy > 0) & (xyxy < SIZE)).all():
-            tip = 2.5 if augment.degrees else 1.5  # where a slanted corner is thinner than a pixel it fades
+            tip = (
+                2.5 if augment.degrees else 1.5
+            )  # where a slanted corner is thinner than a pixel it fades
             np.testing.assert_allclose(xyxy[0], white, atol=tip, err_msg=f"seed {seed}")
             checked += 1
     assert checked > 100
 
 
 def test_a_resize_and_a_warp_paint_the_same():
-    ramp = np.add.outer(np.arange(120), np.arange(160))[..., None].astype(np.uint8).repeat(3, 2) // 2
+    ramp = (
+        np.add.outer(np.arange(120), np.arange(160))[..., None].astype(np.uint8).repeat(3, 2) // 2
+    )
     for zoom in (-1.7, -0.3, 0.3, 0.8, 1.7):
         affine = np.array([[zoom, 0, 90.3], [0, abs(zoom), 110.6]])
         upright, _, box = moved_by(affine, (20, 30, 60, 90), photo=ramp)
@@ -259,13 +302,19 @@ def test_a_resize_and_a_warp_paint_the_same():
 
 
 def test_draws_keep_to_their_ranges():
-    augment = Augment(mosaic=0.5, mixup=0.5, scale=0.4, translate=0.1, hsv_h=0.1, hsv_s=0.5, hsv_v=0.3, flip=0.5)
+    augment = Augment(
+        mosaic=0.5, mixup=0.5, scale=0.4, translate=0.1, hsv_h=0.1, hsv_s=0.5, hsv_v=0.3, flip=0.5
+    )
     drawn = [draw(np.random.default_rng(seed), 7, 50, augment, SIZE) for seed in range(1000)]
     assert {len(d.photos) for d in drawn} == {1, 4} and all(7 in d.photos for d in drawn)
     assert max(max(d.photos) for d in drawn) == 49
     mosaics = [d for d in drawn if len(d.photos) == 4]
     blended = [d for d in drawn if d.partner]
-    assert 430 < len(mosaics) < 570 and 180 < len(blended) < 320 and all(len(d.photos) == 4 for d in blended)
+    assert (
+        430 < len(mosaics) < 570
+        and 180 < len(blended) < 320
+        and all(len(d.photos) == 4 for d in blended)
+    )
     assert all(len(d.partner.photos) == 4 and d.partner.partner is None for d in blended)
     assert {d.photos.index(7) for d in mosaics} == {0, 1, 2, 3}
     ranges = {
@@ -284,7 +333,9 @@ def test_draws_keep_to_their_ranges():
     assert all(d.affine[0, 1] == d.affine[1, 0] == 0 for d in drawn)
 
 
-@pytest.mark.parametrize("bad", [{"scale": 1.0}, {"mosaic": 1.5}, {"hsv_h": -0.1}, {"degrees": float("nan")}])
+@pytest.mark.parametrize(
+    "bad", [{"scale": 1.0}, {"mosaic": 1.5}, {"hsv_h": -0.1}, {"degrees": float("nan")}]
+)
 def test_a_range_that_makes_no_sense_is_refused(bad):
     with pytest.raises(InputError, match=next(iter(bad))):
         Augment(**bad)
@@ -297,4 +348,11 @@ def test_the_same_generator_draws_the_same_sample():
 
 
 def test_torch_is_not_needed():
-    subprocess.run([sys.executable, "-c", "import harness.augment, sys; assert 'torch' not in sys.modules"], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import harness.training.augment, sys; assert 'torch' not in sys.modules",
+        ],
+        check=True,
+    )

@@ -1,4 +1,4 @@
-"""harness.average: the mean of weights, of a run's own or of several, and which weights have none together."""
+"""harness.weights.average: the mean of weights, of a run's own or of several, and which weights have none together."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -7,10 +7,10 @@ import pytest
 import torch
 from torchvision.models import resnet18
 
-from harness import checkpoint
-from harness.average import average
-from harness.cli import main
-from harness.config import Recipe
+from harness.cli.main import main
+from harness.recipe import Recipe
+from harness.weights import checkpoint
+from harness.weights.average import average
 from tests.tiny import write_tiny_voc
 
 RECIPE = Recipe("yolov5n", image_size=64)
@@ -44,8 +44,15 @@ def test_the_mean_of_three_is_exact_and_counters_are_the_firsts():
     b = write("b.pt", state(1.0, 2.0, counter=8))
     c = write("c.pt", state(1.0, 6.0, counter=9))
     content, names = average([a, b, c])
-    assert content["state"]["a.weight"].tolist() == [5592406.0, 3.0] and names == ["a.pt", "b.pt", "c.pt"]
-    assert content["state"]["a.weight"].dtype == torch.float32 and content["state"]["a.num_batches_tracked"] == 7
+    assert content["state"]["a.weight"].tolist() == [5592406.0, 3.0] and names == [
+        "a.pt",
+        "b.pt",
+        "c.pt",
+    ]
+    assert (
+        content["state"]["a.weight"].dtype == torch.float32
+        and content["state"]["a.num_batches_tracked"] == 7
+    )
 
 
 def test_a_run_gives_its_best_its_last_and_their_moving_average():
@@ -57,11 +64,17 @@ def test_a_run_gives_its_best_its_last_and_their_moving_average():
 def test_equal_weights_count_once():
     run = write_run("r", state(1.0), state(3.0), state(1.0))
     content, names = average([run, run / "best.pt", write("b.pt", state(5.0))])
-    assert content["state"]["a.weight"].tolist() == [3.0] and names == ["r/best.pt", "r/last.pt (model)", "b.pt"]
+    assert content["state"]["a.weight"].tolist() == [3.0] and names == [
+        "r/best.pt",
+        "r/last.pt (model)",
+        "b.pt",
+    ]
 
 
 def test_a_run_that_has_not_finished_gives_its_best_so_far():
-    _, names = average([write_run("r", state(1.0), state(2.0), state(3.0), best_name="best-so-far.pt")])
+    _, names = average(
+        [write_run("r", state(1.0), state(2.0), state(3.0), best_name="best-so-far.pt")]
+    )
     assert names[0] == "r/best-so-far.pt"
 
 
@@ -86,7 +99,9 @@ def test_the_command_averages_what_training_leaves_and_the_file_predicts(capsys)
     assert main(["train", "v5n", "--data", data, "--out", "r", *settings]) == 0
     capsys.readouterr()
     assert main(["weights", "average", "r", "--out", "runs/mean.pt"]) == 0
-    assert capsys.readouterr().out.startswith("runs/mean.pt: the mean of 2 sets of weights: r/best.pt, r/last.pt (")
+    assert capsys.readouterr().out.startswith(
+        "runs/mean.pt: the mean of 2 sets of weights: r/best.pt, r/last.pt ("
+    )
     model, recipe = checkpoint.load_detector(Path("runs/mean.pt"))
     assert (recipe, model.classes) == (checkpoint.load_detector(Path("r"))[1], ("disc", "square"))
     last = checkpoint.load(Path("r/last.pt"))
@@ -100,12 +115,24 @@ def test_the_command_averages_what_training_leaves_and_the_file_predicts(capsys)
     ("other", "says"),
     [
         ({"recipe": Recipe("yolov5s")}, "want model=yolov5n as in a.pt, it has model=yolov5s"),
-        ({"recipe": Recipe("yolov5n", head="report")}, "want head=tuned as in a.pt, it has head=report"),
-        ({"recipe": Recipe("yolov5n", grid_stride=64)}, "want grid_stride=32 as in a.pt, it has grid_stride=64"),
+        (
+            {"recipe": Recipe("yolov5n", head="report")},
+            "want head=tuned as in a.pt, it has head=report",
+        ),
+        (
+            {"recipe": Recipe("yolov5n", grid_stride=64)},
+            "want grid_stride=32 as in a.pt, it has grid_stride=64",
+        ),
         ({"classes": ("dog", "cat")}, "its classes differ from those of a.pt: dog in place of cat"),
-        ({"classes": ("cat", "dog", "cow")}, "its classes differ from those of a.pt: cow in place of none"),
+        (
+            {"classes": ("cat", "dog", "cow")},
+            "its classes differ from those of a.pt: cow in place of none",
+        ),
         ({"weights": state(1.0, 2.0)}, "its tensors differ in name or shape from those of a.pt"),
-        ({"weights": {"b": torch.ones(1)}}, "its tensors differ in name or shape from those of a.pt"),
+        (
+            {"weights": {"b": torch.ones(1)}},
+            "its tensors differ in name or shape from those of a.pt",
+        ),
     ],
 )
 def test_weights_that_mean_something_else_are_refused(other, says, capsys):
@@ -119,8 +146,14 @@ def test_weights_that_mean_something_else_are_refused(other, says, capsys):
     ("given", "says"),
     [
         ([], "average: want at least two sets of weights that differ, there are 0"),
-        (["a.pt", "a.pt"], "a.pt, a.pt: want at least two sets of weights that differ, there are 1"),
-        (["a.pt", "resnet18.pth"], "resnet18.pth: is the backbone resnet18, want weights of a detector"),
+        (
+            ["a.pt", "a.pt"],
+            "a.pt, a.pt: want at least two sets of weights that differ, there are 1",
+        ),
+        (
+            ["a.pt", "resnet18.pth"],
+            "resnet18.pth: is the backbone resnet18, want weights of a detector",
+        ),
         (["a.pt", "nowhere.pt"], "nowhere.pt: no such file"),
         (["r"], "r/last.pt: want what training leaves to resume from, there is no model in it"),
     ],
@@ -132,4 +165,6 @@ def test_what_has_no_mean_is_refused(given, says, capsys):
     torch.save(resnet18(weights=None).state_dict(), "resnet18.pth")
     assert main(["weights", "average", *given, "--out", "c.pt"]) == 2
     told = capsys.readouterr().err
-    assert told.startswith(f"harness: {says}") and told.count("\n") == 1 and not Path("c.pt").exists()
+    assert (
+        told.startswith(f"harness: {says}") and told.count("\n") == 1 and not Path("c.pt").exists()
+    )

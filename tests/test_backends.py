@@ -1,4 +1,4 @@
-"""harness.backends: a folded or exported detector says what the detector says, at any batch and size."""
+"""harness.inference.backends: a folded or exported detector says what the detector says, at any batch and size."""
 
 import importlib.util
 import json
@@ -10,14 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from evaluate.tables import Detections, InputError
-from harness import backends, checkpoint
-from harness.backends import Decoded, Exported, export, fold_batch_norms, open_model
-from harness.cli import main
-from harness.config import Recipe
+from evaluate.exceptions import InputError
+from evaluate.tables import Detections
+from harness.build import build
+from harness.cli.main import main
+from harness.inference import backends
+from harness.inference.backends import Decoded, Exported, export, fold_batch_norms, open_model
+from harness.recipe import Recipe
+from harness.weights import checkpoint
 from tests.test_detectors import CLASSES, model  # noqa: F401  a fixture
 
-needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="OpenVINO is not installed")
+needs_openvino = pytest.mark.skipif(
+    importlib.util.find_spec("openvino") is None, reason="OpenVINO is not installed"
+)
 KINDS = ["onnx", pytest.param("openvino", marks=needs_openvino)]
 # Neither the batch nor the height or width of the example that a graph is traced with.
 SHAPES = [(1, 3, 64, 64), (3, 3, 64, 192), (2, 3, 320, 128)]
@@ -52,7 +57,10 @@ def test_folding_batch_norms_changes_nothing(model):  # noqa: F811
 
 
 @torch.no_grad()
-def test_every_model_exports_to_onnx_with_standard_operators_for_any_batch_and_size(model, tmp_path):  # noqa: F811
+def test_every_model_exports_to_onnx_with_standard_operators_for_any_batch_and_size(
+    model,  # noqa: F811
+    tmp_path,
+):
     import onnx
 
     whole, path = Decoded(restless(model)), tmp_path / "model.onnx"
@@ -71,8 +79,10 @@ def run(tmp_path_factory):
     root = tmp_path_factory.mktemp("run")
     torch.manual_seed(0)
     recipe = Recipe("yolov5n", image_size=96)
-    detector = restless(checkpoint.build(recipe, CLASSES))
-    checkpoint.save(checkpoint.describe(recipe, detector) | {"state": detector.state_dict()}, root / "best.pt")
+    detector = restless(build(recipe, CLASSES))
+    checkpoint.save(
+        checkpoint.describe(recipe, detector) | {"state": detector.state_dict()}, root / "best.pt"
+    )
     assert main(["export", str(root), "--to", "onnx"]) == 0
     if importlib.util.find_spec("openvino"):
         assert main(["export", str(root), "--to", "openvino"]) == 0
@@ -93,11 +103,24 @@ def test_an_exported_file_alone_gives_the_table_that_the_run_gives(run, kind, vi
             (alone / path.name).write_bytes(path.read_bytes())
     tables = []
     for weights in (run, alone / f"best{backends.SUFFIXES[kind]}"):
-        words = ["predict", str(weights), "--images", str(run / "photos"), "--out", str(tmp_path / "x.npz")]
-        assert main([*words, "--views", views, "--conf-min", "0", "--candidates-max", "100000"]) == 0
+        words = [
+            "predict",
+            str(weights),
+            "--images",
+            str(run / "photos"),
+            "--out",
+            str(tmp_path / "x.npz"),
+        ]
+        assert (
+            main([*words, "--views", views, "--conf-min", "0", "--candidates-max", "100000"]) == 0
+        )
         tables.append(Detections.load(tmp_path / "x.npz"))
     ours, theirs = tables
-    assert ours.classes == theirs.classes and ours.image_ids == theirs.image_ids and len(ours) == len(theirs) > 1000
+    assert (
+        ours.classes == theirs.classes
+        and ours.image_ids == theirs.image_ids
+        and len(ours) == len(theirs) > 1000
+    )
     for image in range(3):  # candidates whose scores are alike may come in another order
         for label in range(3):
             rows = [t.take((t.image == image) & (t.label == label)) for t in tables]
@@ -109,7 +132,9 @@ def test_an_exported_file_alone_gives_the_table_that_the_run_gives(run, kind, vi
 @needs_openvino
 def test_openvino_in_bfloat16_is_near(run):
     images = torch.rand(1, 3, 96, 96)
-    exact, rough = (open_model(run / "best.xml", "cpu", precision)[0] for precision in ("float32", "bfloat16"))
+    exact, rough = (
+        open_model(run / "best.xml", "cpu", precision)[0] for precision in ("float32", "bfloat16")
+    )
     (xyxy, score), (other_xyxy, other_score) = exact(images), rough(images)
     torch.testing.assert_close(other_score, score, rtol=0.1, atol=0.01)
     torch.testing.assert_close(other_xyxy, xyxy, rtol=0.05, atol=4)
@@ -131,7 +156,9 @@ except KeyboardInterrupt:
 
 @needs_openvino
 def test_ctrl_c_is_heard_after_another_thread_let_a_model_go(run):
-    child = subprocess.run([sys.executable, "-c", INTERRUPTED, run / "best.xml"], capture_output=True, text=True)
+    child = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, run / "best.xml"], capture_output=True, text=True
+    )
     assert (child.stdout, child.returncode) == ("interrupted\n", 0)
 
 
@@ -165,7 +192,14 @@ def test_a_model_of_another_program_is_refused(tmp_path, run):
 
 def test_what_is_missing_is_said_in_one_line(run, monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
-    words = ["predict", str(run / "best.onnx"), "--images", str(run / "photos"), "--out", str(run / "x.npz")]
+    words = [
+        "predict",
+        str(run / "best.onnx"),
+        "--images",
+        str(run / "photos"),
+        "--out",
+        str(run / "x.npz"),
+    ]
     assert main(words) == 2
     assert capsys.readouterr().err == "harness: this needs onnxruntime: pip install onnxruntime\n"
 
@@ -182,12 +216,18 @@ def test_wrong_wishes_are_refused(run):
 def test_an_export_is_told_what_it_must_know(run):
     import onnxruntime
 
-    meta = onnxruntime.InferenceSession(run / "best.onnx", providers=["CPUExecutionProvider"]).get_modelmeta()
-    assert json.loads(meta.custom_metadata_map[backends.KEY]) == {"classes": list(CLASSES), "stride": 32, "size": 96}
+    meta = onnxruntime.InferenceSession(
+        run / "best.onnx", providers=["CPUExecutionProvider"]
+    ).get_modelmeta()
+    assert json.loads(meta.custom_metadata_map[backends.KEY]) == {
+        "classes": list(CLASSES),
+        "stride": 32,
+        "size": 96,
+    }
 
 
 def test_models_with_either_grid_export(tmp_path):
-    detector = restless(checkpoint.build(Recipe("yolov1-resnet18", grid_stride=64, balance=(1.0,)), CLASSES))
+    detector = restless(build(Recipe("yolov1-resnet18", grid_stride=64, balance=(1.0,)), CLASSES))
     export(detector, 128, tmp_path / "x.onnx", "onnx")
     exported = open_model(tmp_path / "x.onnx", "cpu", "float32")[0]
     images = torch.rand(1, 3, 64, 192)

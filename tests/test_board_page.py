@@ -10,16 +10,25 @@ from pathlib import Path
 import pytest
 
 from harness.report.leaderboard import board_json, board_text, entries, write_board
-from submit.standing import Leaderboard
+from submit.kaggle.standing import Leaderboard
 from tests import chromium
 from tests.rows import ROW, SENT
 from tests.test_report import HOSTILE, Page
 
 SCORES = [
     replace(ROW, id=1, name="v5m/val.npz", map=0.71, interval=None),
-    replace(ROW, id=2, name="v5l/val.npz", map=0.7487, dirty=False, detections_path="runs/v 5l/val.npz"),
+    replace(
+        ROW, id=2, name="v5l/val.npz", map=0.7487, dirty=False, detections_path="runs/v 5l/val.npz"
+    ),
     replace(ROW, id=3, name="v5l/val.npz", map=0.5, metric="coco", conf=None, iou=None, recipe={}),
-    replace(ROW, id=4, name=HOSTILE, map=0.4295, time="2030-01-01T00:00:00+00:00", recipe={"model": HOSTILE}),
+    replace(
+        ROW,
+        id=4,
+        name=HOSTILE,
+        map=0.4295,
+        time="2030-01-01T00:00:00+00:00",
+        recipe={"model": HOSTILE},
+    ),
 ]
 SUBMISSIONS = [
     replace(SENT, id=1, score_id=2, state="complete", ref=11, public=0.7819, private=0.76),
@@ -56,7 +65,10 @@ def test_a_score_that_was_submitted_twice_has_two_rows():
 
 
 def test_a_submission_that_never_arrived_is_not_on_the_board():
-    rows = entries(SCORES[:1], [replace(SUBMISSIONS[1], state="failed"), replace(SUBMISSIONS[2], state="failed")])
+    rows = entries(
+        SCORES[:1],
+        [replace(SUBMISSIONS[1], state="failed"), replace(SUBMISSIONS[2], state="failed")],
+    )
     assert [(row.name, row.state) for row in rows] == [("v5m/val.npz", None)]
 
 
@@ -71,7 +83,17 @@ def test_the_text_is_aligned_and_says_everything():
     best, command = lines[1].split("  harness ")
     assert command == "score x.npz"
     assert best.split()[2:] == [
-        *("0.7487", "0.7200-0.7700", "0.7819", "0.7600", "-0.0332", "val", "voc-area", "0.01", "0.55"),
+        *(
+            "0.7487",
+            "0.7200-0.7700",
+            "0.7819",
+            "0.7600",
+            "-0.0332",
+            "val",
+            "voc-area",
+            "0.01",
+            "0.55",
+        ),
         *("1254", "99", "abc1234", "2030-01-02", "03:04"),
     ]
     assert lines[2].split()[-8] == "99" or "abc1234+" in lines[2]
@@ -87,15 +109,33 @@ def test_an_empty_ledger_is_a_heading():
 def test_json_has_every_field():
     found = json.loads(json.dumps(board_json(entries(SCORES, SUBMISSIONS, TEAMS), TEAMS)))
     best = found["rows"][1]
-    assert (best["name"], best["map"], best["interval"], best["stands"]) == ("v5l/val.npz", 0.7487, [0.72, 0.77], 3)
-    assert (best["recipe"], best["ref"], best["competition"]) == ({"size": 640, "anchors": [[10, 13]]}, 11, "voc")
-    assert found["leaderboard"]["teams"] == 20 and found["leaderboard"]["medals"]["gold"] == {"rank": 2, "score": 0.79}
+    assert (best["name"], best["map"], best["interval"], best["stands"]) == (
+        "v5l/val.npz",
+        0.7487,
+        [0.72, 0.77],
+        3,
+    )
+    assert (best["recipe"], best["ref"], best["competition"]) == (
+        {"size": 640, "anchors": [[10, 13]]},
+        11,
+        "voc",
+    )
+    assert found["leaderboard"]["teams"] == 20 and found["leaderboard"]["medals"]["gold"] == {
+        "rank": 2,
+        "score": 0.79,
+    }
 
 
 def test_a_score_stands_by_its_public_score_or_else_its_local_one():
     rows = entries(SCORES, SUBMISSIONS, TEAMS)
     # public 0.7819 is behind 0.80 and 0.79; public 0.69 behind 0.80 ... 0.69; local 0.5 behind all
-    assert [(row.stands, row.medal) for row in rows] == [(21, ""), (3, "silver"), (13, ""), (21, ""), (None, None)]
+    assert [(row.stands, row.medal) for row in rows] == [
+        (21, ""),
+        (3, "silver"),
+        (13, ""),
+        (21, ""),
+        (None, None),
+    ]
     text = board_text(rows, TEAMS).splitlines()
     assert text[-4] == "voc has 20 teams; the last to earn a medal, where it gives any:"
     assert text[-3:] == [
@@ -113,10 +153,17 @@ def test_the_page_needs_nothing_but_its_own_script(tmp_path):
     assert page.count("script") == 1 and page.count("tr") == 6 and HOSTILE in page.text
     script = re.search("<script>(.*?)</script>", page.source, re.DOTALL).group(1)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = next(attributes["content"] for _, attributes in page.tags if "http-equiv" in attributes)
+    policy = next(
+        attributes["content"] for _, attributes in page.tags if "http-equiv" in attributes
+    )
     assert policy.startswith("default-src 'none'") and f"script-src 'sha256-{digest}'" in policy
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
-    links = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "href")]
+    links = [
+        value
+        for _, attributes in page.tags
+        for name, value in attributes.items()
+        if name in ("src", "href")
+    ]
     assert links and all(link.startswith("#row-") for link in links)
 
 
@@ -126,12 +173,18 @@ def test_a_run_with_a_report_is_a_link_to_it(tmp_path, monkeypatch):
         Path(folder).mkdir(parents=True)
     Path("runs/v 5l/report.html").write_text("")
     write_board(entries(SCORES, SUBMISSIONS), Path("pages/board.html"))
-    links = [attributes["href"] for tag, attributes in Page(Path("pages/board.html")).tags if tag == "a"]
+    links = [
+        attributes["href"] for tag, attributes in Page(Path("pages/board.html")).tags if tag == "a"
+    ]
     assert [link for link in links if not link.startswith("#")] == ["../runs/v%205l/report.html"]
 
 
 def test_charts_are_left_out_while_they_would_be_empty(tmp_path):
-    for scores, submissions, charts in (([], [], 0), (SCORES, [], 1), (SCORES[:1], SUBMISSIONS[1:2], 2)):
+    for scores, submissions, charts in (
+        ([], [], 0),
+        (SCORES, [], 1),
+        (SCORES[:1], SUBMISSIONS[1:2], 2),
+    ):
         write_board(entries(scores, submissions), tmp_path / "board.html")
         page = Page(tmp_path / "board.html")
         assert page.count("svg") == charts
@@ -162,7 +215,9 @@ def column(page, name):
 
 
 def press(page, name):
-    page.run(f"[...document.querySelectorAll('thead button')].find(b => b.textContent === '{name}').click()")
+    page.run(
+        f"[...document.querySelectorAll('thead button')].find(b => b.textContent === '{name}').click()"
+    )
 
 
 @BROWSER
@@ -184,7 +239,10 @@ def test_in_a_browser_headings_sort_numbers_as_numbers_with_gaps_last(browser):
 @BROWSER
 def test_in_a_browser_the_filter_keeps_rows_and_points_with_every_word(browser):
     points = "[...document.querySelectorAll('[data-row]')].filter(point => point.checkVisibility()).length"
-    assert browser.run(points) == 4 + 2 and browser.run("document.querySelector('output').textContent") == ""
+    assert (
+        browser.run(points) == 4 + 2
+        and browser.run("document.querySelector('output').textContent") == ""
+    )
     browser.run("document.querySelector('#filter').focus()")
     browser.type("V5L coco")
     assert column(browser, "score") == ["0.5000"] and browser.run(points) == 1
@@ -211,15 +269,22 @@ def test_in_a_browser_the_keyboard_alone_filters_sorts_and_follows_a_point(brows
 @BROWSER
 def test_in_a_browser_names_that_are_html_are_text(browser):
     assert column(browser, "run")[3] == HOSTILE and column(browser, "model")[3] == HOSTILE
-    assert browser.run("document.scripts.length") == 1 and browser.run("document.images.length") == 0
+    assert (
+        browser.run("document.scripts.length") == 1 and browser.run("document.images.length") == 0
+    )
     assert browser.run("document.querySelectorAll('title')[4].textContent").startswith(HOSTILE)
 
 
 @BROWSER
 @pytest.mark.parametrize("dark", [False, True])
-def test_in_a_browser_a_narrow_page_in_light_and_dark_does_not_scroll_sideways(browser, tmp_path, dark):
+def test_in_a_browser_a_narrow_page_in_light_and_dark_does_not_scroll_sideways(
+    browser, tmp_path, dark
+):
     browser.open(tmp_path / "board.html", width=360, dark=dark)
-    assert browser.run("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    assert (
+        browser.run("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        == 0
+    )
     paper = browser.run("getComputedStyle(document.body).backgroundColor")
     ink = browser.run("getComputedStyle(document.querySelector('.charts text')).fill")
     brightness = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (paper, ink)]

@@ -1,13 +1,14 @@
-"""evaluate.bootstrap: a replicate by weights is the score of the table that was really drawn."""
+"""evaluate.metrics.bootstrap: a replicate by weights is the score of the table that was really drawn."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from evaluate.bootstrap import compare, score_with_interval
-from evaluate.tables import Detections, GroundTruth, InputError
-from evaluate.voc_map import voc_map
+from evaluate.exceptions import InputError
+from evaluate.metrics.bootstrap import compare, score_with_interval
+from evaluate.metrics.voc import voc_map
+from evaluate.tables import Detections, GroundTruth
 from tests.oracles import detections, random_tables, reordered, truths
 
 
@@ -25,7 +26,9 @@ def drawn_table(table, picks):
     rows = list(table.rows_by_image())
     chosen = np.concatenate([rows[p] for p in picks])
     image = np.repeat(np.arange(len(picks)), [len(rows[p]) for p in picks])
-    return replace(table.take(chosen), image_ids=tuple(f"{k:04d}" for k in range(len(picks))), image=image)
+    return replace(
+        table.take(chosen), image_ids=tuple(f"{k:04d}" for k in range(len(picks))), image=image
+    )
 
 
 @pytest.mark.parametrize("eleven_point", [False, True])
@@ -35,7 +38,9 @@ def test_one_replicate_is_the_score_of_the_images_drawn(seed, eleven_point):
     dets = without_ties(dets)
     n = len(truth.image_ids)
     times = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), 1)[0]
-    picks = np.repeat(np.argsort(truth.image_ids), times)  # images are drawn in the order of their ids
+    picks = np.repeat(
+        np.argsort(truth.image_ids), times
+    )  # images are drawn in the order of their ids
     drawn = drawn_table(truth, picks)
     if drawn.difficult.all():
         pytest.skip("nothing that counts was drawn")
@@ -70,11 +75,16 @@ def test_images_that_are_all_alike_leave_no_doubt():
     ids = tuple(f"{i}" for i in range(20))
     image, label = np.arange(20), np.zeros(20)
     truth = GroundTruth(ids, ("dog",), image, label, boxes, np.zeros(20, bool))
-    assert interval(Detections(ids, ("dog",), image, label, boxes, np.full(20, 0.5)), truth) == (1.0, 1.0)
+    assert interval(Detections(ids, ("dog",), image, label, boxes, np.full(20, 0.5)), truth) == (
+        1.0,
+        1.0,
+    )
 
 
 def test_a_class_without_truth_in_a_draw_is_left_out_of_its_mean():
-    truth = truths((0, 0, 0, 0, 10, 10), (1, 1, 0, 0, 10, 10))  # cats on one photo, dogs on the other
+    truth = truths(
+        (0, 0, 0, 0, 10, 10), (1, 1, 0, 0, 10, 10)
+    )  # cats on one photo, dogs on the other
     dets = detections((0, 0, 0.9, 0, 0, 10, 10), (1, 1, 0.9, 0, 0, 10, 10))
     assert interval(dets, truth, level=1) == (1.0, 1.0)
 
@@ -113,7 +123,10 @@ def test_a_difference_is_that_of_the_scores_and_turns_with_its_sign():
     scores = [voc_map(table, truth) for table in (worse(dets), dets)]
     mean, classes = compare(worse(dets), dets, truth)
     back, back_classes = compare(dets, worse(dets), truth)
-    assert mean.value == pytest.approx(scores[1].mean - scores[0].mean) and mean.low < mean.value < mean.high
+    assert (
+        mean.value == pytest.approx(scores[1].mean - scores[0].mean)
+        and mean.low < mean.value < mean.high
+    )
     assert (back.value, back.low, back.high) == pytest.approx((-mean.value, -mean.high, -mean.low))
     for name, found in classes.items():
         if found is None:
@@ -144,4 +157,7 @@ def test_a_class_without_truth_has_no_difference():
     bare = truth.take(truth.label != 1)
     _, classes = compare(dets, dets, bare)
     without = {name for name, ap in voc_map(dets, bare).per_class.items() if ap is None}
-    assert truth.classes[1] in without and {name for name, found in classes.items() if found is None} == without
+    assert (
+        truth.classes[1] in without
+        and {name for name, found in classes.items() if found is None} == without
+    )

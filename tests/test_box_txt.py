@@ -1,4 +1,4 @@
-"""evaluate.box_txt: the devkit's and YOLO's lines by hand, round trips, every offender named."""
+"""evaluate.exchange.box_txt: the devkit's and YOLO's lines by hand, round trips, every offender named."""
 
 from dataclasses import replace
 
@@ -8,17 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from evaluate.box_txt import read_devkit, read_yolo, write_devkit, write_yolo
+from evaluate.exchange.box_txt import read_devkit, read_yolo, write_devkit, write_yolo
 from evaluate.tables import Detections
 from harness.data.dataset import load_split
 from tests.oracles import detections, truths
-from tests.test_interop import SIZES, fast, fresh, problems, saved, tables
+from tests.test_exchange_rows import SIZES, fast, fresh, problems, saved, tables
 from tests.test_tables import assert_same
 
 
 def test_devkit_lines_are_inclusive_pixels_from_one(tmp_path):
     # edges (47, 239, 195, 371) are pixels 48 ... 195 and 240 ... 371
-    dets = replace(detections((1, 1, 0.25, 47, 239, 195, 371), (0, 1, 0.5, 0, 0, 1, 1)), image_ids=("a.jpg", "b.JPEG"))
+    dets = replace(
+        detections((1, 1, 0.25, 47, 239, 195, 371), (0, 1, 0.5, 0, 0, 1, 1)),
+        image_ids=("a.jpg", "b.JPEG"),
+    )
     write_devkit(dets, tmp_path / "new" / "out")
     there = {path.name: path.read_text() for path in (tmp_path / "new" / "out").iterdir()}
     assert there == {
@@ -30,9 +33,14 @@ def test_devkit_lines_are_inclusive_pixels_from_one(tmp_path):
 
 
 def test_devkit_files_of_others_are_read_with_ids_bare_or_whole_and_any_white_space(tmp_path):
-    saved(tmp_path / "comp3_det_val_cat.txt", "\ufeffa.jpg\t1  48 240 195 371\r\n\r\n a 0.5 1 1 1 1")
+    saved(
+        tmp_path / "comp3_det_val_cat.txt", "\ufeffa.jpg\t1  48 240 195 371\r\n\r\n a 0.5 1 1 1 1"
+    )
     dets = read_devkit(tmp_path, ["a.jpg"], ["cat"], prefix="comp3_det_val")
-    assert dets.xyxy.tolist() == [[47, 239, 195, 371], [0, 0, 1, 1]] and dets.score.tolist() == [1, 0.5]
+    assert dets.xyxy.tolist() == [[47, 239, 195, 371], [0, 0, 1, 1]] and dets.score.tolist() == [
+        1,
+        0.5,
+    ]
 
 
 @fast
@@ -50,16 +58,19 @@ def test_every_bad_devkit_line_is_named(tmp_path):
         "a 0.5 1 1 5 5\na 0.5 1 1 5\nz 0.5 1 1 5 5\na nan 1 1 5 5\na 0.5 1 inf 5 5\n\na x 6 1 4 5\na 0.5 1 1 1e39 5\n",
     )
     cow = saved(tmp_path / "comp4_det_test_cow.txt", "")
-    assert problems(read_devkit, tmp_path, ["a"], ["cat", "dog"]) == [
-        f"{cow}: unknown class 'cow'",
-        f"{tmp_path}/comp4_det_test_dog.txt: there is no such file",
-        f"{cat}:2: want image score xmin ymin xmax ymax, there is 'a 0.5 1 1 5'",
-        f"{cat}:3: unknown image: z 0.5 1.0 1.0 5.0 5.0",
-        f"{cat}:4: want a score from 0 to 1: a nan 1.0 1.0 5.0 5.0",
-        f"{cat}:5: want four finite numbers for the box, the box is inside out: a 0.5 1.0 inf 5.0 5.0",
-        f"{cat}:7: the box is inside out, want a score from 0 to 1: a nan 6.0 1.0 4.0 5.0",
-        f"{cat}:8: want four finite numbers for the box: a 0.5 1.0 1.0 1e+39 5.0",  # finite, but not as float32
-    ]
+    assert (
+        problems(read_devkit, tmp_path, ["a"], ["cat", "dog"])
+        == [
+            f"{cow}: unknown class 'cow'",
+            f"{tmp_path}/comp4_det_test_dog.txt: there is no such file",
+            f"{cat}:2: want image score xmin ymin xmax ymax, there is 'a 0.5 1 1 5'",
+            f"{cat}:3: unknown image: z 0.5 1.0 1.0 5.0 5.0",
+            f"{cat}:4: want a score from 0 to 1: a nan 1.0 1.0 5.0 5.0",
+            f"{cat}:5: want four finite numbers for the box, the box is inside out: a 0.5 1.0 inf 5.0 5.0",
+            f"{cat}:7: the box is inside out, want a score from 0 to 1: a nan 6.0 1.0 4.0 5.0",
+            f"{cat}:8: want four finite numbers for the box: a 0.5 1.0 1.0 1e+39 5.0",  # finite, but not as float32
+        ]
+    )
 
 
 def test_names_that_the_devkit_files_cannot_hold_are_all_named_and_nothing_is_written(tmp_path):
@@ -92,7 +103,9 @@ def test_yolo_lines_are_shares_of_the_photo_with_conf_last(tmp_path):
 
 
 def test_yolo_lines_of_a_truth_have_no_conf_and_the_harness_reads_them(tmp_path):
-    truth = replace(truths((1, 2, 3.5, 7, 77, 40), (0, 0, 10, 20, 30, 47)), image_ids=("a.png", "b.png"))
+    truth = replace(
+        truths((1, 2, 3.5, 7, 77, 40), (0, 0, 10, 20, 30, 47)), image_ids=("a.png", "b.png")
+    )
     (tmp_path / "images").mkdir()
     for name, (height, width) in zip(truth.image_ids, SIZES):
         Image.new("RGB", (width, height)).save(tmp_path / "images" / name)
@@ -102,7 +115,10 @@ def test_yolo_lines_of_a_truth_have_no_conf_and_the_harness_reads_them(tmp_path)
 
 
 @fast
-@given(tables(), st.lists(st.tuples(st.integers(1, 5000), st.integers(1, 5000)), min_size=4, max_size=4))
+@given(
+    tables(),
+    st.lists(st.tuples(st.integers(1, 5000), st.integers(1, 5000)), min_size=4, max_size=4),
+)
 def test_yolo_files_come_back_bit_by_bit_by_image(tmp_path, dets, sizes):
     folder, sizes = fresh(tmp_path), sizes[: len(dets.image_ids)]
     write_yolo(dets, folder, sizes)
@@ -138,11 +154,15 @@ def test_every_bad_yolo_line_is_named(tmp_path):
         f"{a}:7: want four finite numbers for the box: 1.0 nan 0.5 0.5 0.5 0.5",
     ]
     (told,) = problems(read_yolo, tmp_path / "elsewhere", ["a.jpg"], ["cat"], SIZES[:1])
-    assert told == f"{tmp_path}/elsewhere: want label files such as a.txt, there is none of any image"
+    assert (
+        told == f"{tmp_path}/elsewhere: want label files such as a.txt, there is none of any image"
+    )
 
 
 @pytest.mark.parametrize("name", ["../x", "/x", "a//b", "a/../b", ".", "x\0"])
 def test_yolo_files_stay_below_their_folder(tmp_path, name):
     dets = Detections((name,), ("cat",), [], [], np.empty((0, 4)), [])
-    assert problems(write_yolo, dets, tmp_path / "out", SIZES[:1]) == [f"image {name!r}: want a path below a folder"]
+    assert problems(write_yolo, dets, tmp_path / "out", SIZES[:1]) == [
+        f"image {name!r}: want a path below a folder"
+    ]
     assert not list(tmp_path.iterdir())

@@ -40,6 +40,8 @@ def test_no_boxes_have_no_overlaps():
 
 
 def test_an_area_that_float32_cannot_hold_is_exact():
-    boxes = np.array([(0, 0, 4097, 4097), (0, 0, 4097, 4096)], np.float32)  # 16,785,409 pixels, odd and above 2**24
+    boxes = np.array(
+        [(0, 0, 4097, 4097), (0, 0, 4097, 4096)], np.float32
+    )  # 16,785,409 pixels, odd and above 2**24
     assert iou(boxes[:1], boxes[1:]) == iou(boxes[1:], boxes[:1]) == 4096 / 4097
     assert iou(boxes + np.float32(2**20), boxes + np.float32(2**20))[0, 1] == 4096 / 4097

@@ -1,10 +1,10 @@
-"""evaluate.calibration: bins by hand, edges, then laws."""
+"""evaluate.diagnosis.calibration: bins by hand, edges, then laws."""
 
 import numpy as np
 import pytest
 
-from evaluate.calibration import BINS, calibration
-from evaluate.matching import match
+from evaluate.diagnosis.calibration import BINS, calibration
+from evaluate.metrics.matching import match
 from tests.oracles import detections, random_tables, reordered, truths
 
 CAT = 0
@@ -29,9 +29,18 @@ def test_error_is_the_gap_of_each_bin_averaged_over_detections():
     ("rows", "interval"),
     [
         ([(0, CAT, 0.75, *HIT), (1, CAT, 0.75, *HIT)], (0.25, 0.25)),  # whichever photos are drawn
-        ([(0, CAT, 1.0, *HIT), (1, CAT, 0.5, *ALARM)], (0.0, 0.5)),  # the first twice, or the second
-        ([(0, CAT, 1.0, *HIT), (0, CAT, 0.5, *ALARM)], (0.25, 0.25)),  # the second photo alone has no error
-        ([(0, CAT, 0.75, *HIT), (1, CAT, 0.25, *ALARM)], (0.25, 0.25)),  # gaps of two bins do not cancel
+        (
+            [(0, CAT, 1.0, *HIT), (1, CAT, 0.5, *ALARM)],
+            (0.0, 0.5),
+        ),  # the first twice, or the second
+        (
+            [(0, CAT, 1.0, *HIT), (0, CAT, 0.5, *ALARM)],
+            (0.25, 0.25),
+        ),  # the second photo alone has no error
+        (
+            [(0, CAT, 0.75, *HIT), (1, CAT, 0.25, *ALARM)],
+            (0.25, 0.25),
+        ),  # gaps of two bins do not cancel
         ([], None),
     ],
 )
@@ -71,7 +80,9 @@ def test_bins_add_up_to_the_detections_that_count_and_their_hits(seed):
     counts = ~matches.neutral(0.5)
     assert found.count.sum() == counts.sum()
     assert np.nansum(found.count * found.hits) == pytest.approx(matches.hits(0.5).sum())
-    assert np.nansum(found.count * found.score) == pytest.approx(matches.score[counts].sum(dtype=np.float64))
+    assert np.nansum(found.count * found.score) == pytest.approx(
+        matches.score[counts].sum(dtype=np.float64)
+    )
     assert abs(found.excess) <= found.error + 1e-12 <= 1 + 1e-12
 
 

@@ -1,14 +1,14 @@
-"""submit.check: what is in a file that is in order, and what is odd beside the last one."""
+"""submit.csv.check: what is in a file that is in order, and what is odd beside the last one."""
 
 import hashlib
 from dataclasses import asdict, replace
 
 import pytest
 
-from submit.check import Summary, check, last_good, warnings
-from submit.formats import write
+from submit.csv.check import Summary, check, last_good, warnings
+from submit.csv.formats import write
+from submit.csv.rows import SubmissionError
 from submit.ledger import Ledger
-from submit.rows import SubmissionError
 from tests.oracles import CLASSES, detections
 from tests.rows import SENT
 
@@ -27,7 +27,9 @@ SUMMARY = Summary(
 
 def test_the_summary_of_a_file_in_order(tmp_path):
     path = tmp_path / "s.csv"
-    write(detections((0, 0, 0.5, 0, 0, 5, 5), (0, 1, 0.5, 0, 0, 5, 5), (0, 1, 0.4, 0, 0, 5, 5)), path)
+    write(
+        detections((0, 0, 0.5, 0, 0, 5, 5), (0, 1, 0.5, 0, 0, 5, 5), (0, 1, 0.4, 0, 0, 5, 5)), path
+    )
     data = path.read_bytes()
     expected = Summary(
         rows=2,
@@ -40,7 +42,11 @@ def test_the_summary_of_a_file_in_order(tmp_path):
         sha256=hashlib.sha256(data).hexdigest(),
         images_sha256=hashlib.sha256(b"a\nb").hexdigest(),
     )
-    assert check(path, classes=CLASSES, image_ids=["a", "b"]) == check(path, classes=CLASSES, sample=path) == expected
+    assert (
+        check(path, classes=CLASSES, image_ids=["a", "b"])
+        == check(path, classes=CLASSES, sample=path)
+        == expected
+    )
     assert check(path, image_ids=["b", "a"]).images_sha256 == expected.images_sha256
     assert expected.text().startswith("2 images, 3 boxes, 1.5 an image (at most 3), 1 without, ")
 
@@ -71,8 +77,14 @@ def test_every_bad_row_is_raised(tmp_path):
         ({"boxes": 2001}, ["1,000 boxes, the last good submission had 2,001"]),
         ({"images_without_boxes": 8}, []),  # 5 of 100 images more
         ({"images_without_boxes": 9}, ["3 images without boxes, the last good submission had 9"]),
-        ({"boxes_per_class": {"cat": 600}}, ["400 boxes of class dog, the last good submission had none"]),
-        ({"boxes_per_class": {"cat": 200, "dog": 400}}, ["600 boxes of class cat, the last good submission had 200"]),
+        (
+            {"boxes_per_class": {"cat": 600}},
+            ["400 boxes of class dog, the last good submission had none"],
+        ),
+        (
+            {"boxes_per_class": {"cat": 200, "dog": 400}},
+            ["600 boxes of class cat, the last good submission had 200"],
+        ),
         (
             {"boxes_per_class": {"bird": 9, "cat": 600, "dog": 400}},
             ["no box of class bird, the last good submission had 9"],
@@ -97,5 +109,7 @@ def test_the_last_good_submission_was_scored_and_is_of_the_same_images(tmp_path)
         ):
             summary = asdict(SUMMARY) | changes
             ledger.claim(replace(SENT, sha256=str(n), state=state, summary=summary))
-        ledger.claim(replace(SENT, sha256="now", state="complete", summary=asdict(SUMMARY)))  # the file itself
+        ledger.claim(
+            replace(SENT, sha256="now", state="complete", summary=asdict(SUMMARY))
+        )  # the file itself
         assert last_good(ledger, SUMMARY)["boxes"] == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import main
+from harness.cli.main import main
 from tests.tiny import write_tiny_voc
 
 ROOT = Path(__file__).parents[1]
@@ -24,8 +24,24 @@ def flow(tmp_path_factory):
         ["train", "v5n", "--data", data, "--out", str(run), *settings],
         ["predict", str(run), "--data", data, "--split", "val", "--out", str(run / "val.npz")],
         ["predict", str(run), "--data", data, "--split", "test", "--out", str(run / "test.npz")],
-        ["sweep", str(run / "val.npz"), "--data", data, "--split", "val", "--out", str(run / "sweep.csv")],
-        ["apply", str(run / "test.npz"), "--sweep", str(run / "sweep.csv"), "--out", str(run / "final.npz")],
+        [
+            "sweep",
+            str(run / "val.npz"),
+            "--data",
+            data,
+            "--split",
+            "val",
+            "--out",
+            str(run / "sweep.csv"),
+        ],
+        [
+            "apply",
+            str(run / "test.npz"),
+            "--sweep",
+            str(run / "sweep.csv"),
+            "--out",
+            str(run / "final.npz"),
+        ],
         ["csv", str(run / "final.npz"), "--out", str(run / "submission.csv")],
         ["check", str(run / "submission.csv")],
         ["score", str(run / "submission.csv"), "--data", data, "--split", "test", *ledger],
@@ -39,9 +55,25 @@ def test_the_flow_leaves_a_submission_a_score_and_a_page(flow, capsys):
     run = flow / "runs" / "tiny"
     assert len((run / "submission.csv").read_text().splitlines()) == 1 + 4
     assert "<html" in (run / "report.html").read_text()
-    assert main(["leaderboard", "--json", "--ledger", str(flow / "ledger.sqlite"), "--html", str(flow / "b.html")]) == 0
+    assert (
+        main(
+            [
+                "leaderboard",
+                "--json",
+                "--ledger",
+                str(flow / "ledger.sqlite"),
+                "--html",
+                str(flow / "b.html"),
+            ]
+        )
+        == 0
+    )
     (row,) = json.loads(capsys.readouterr().out)["rows"]
-    assert row["name"] == "tiny/submission.csv" and row["recipe"]["epochs"] == 2 and (flow / "b.html").exists()
+    assert (
+        row["name"] == "tiny/submission.csv"
+        and row["recipe"]["epochs"] == 2
+        and (flow / "b.html").exists()
+    )
 
 
 def test_the_submission_scores_what_its_table_scores(flow, capsys):
@@ -56,14 +88,19 @@ def test_the_submission_scores_what_its_table_scores(flow, capsys):
 
 
 @pytest.mark.parametrize("profile", ["open-images", "vinbigdata"])
-def test_a_submission_of_another_profile_is_written_checked_scored_and_converted(flow, capsys, profile):
+def test_a_submission_of_another_profile_is_written_checked_scored_and_converted(
+    flow, capsys, profile
+):
     data, run = ["--data", str(flow / "data"), "--split", "test"], flow / "runs" / "tiny"
     table, csv, form = str(run / "final.npz"), str(flow / f"{profile}.csv"), ["--profile", profile]
     ledger = ["--ledger", str(flow / "l.sqlite")]
     assert main(["csv", table, "--out", csv, *form, *data]) == 0
     assert main(["check", csv, *form, "--sample", csv]) == 0
     assert main(["convert", csv, str(flow / f"{profile}.npz"), *form, *data]) == 0
-    assert main(["convert", table, str(flow / "again.csv"), "--format", "submission", *form, *data]) == 0
+    assert (
+        main(["convert", table, str(flow / "again.csv"), "--format", "submission", *form, *data])
+        == 0
+    )
     assert (flow / "again.csv").read_bytes() == Path(csv).read_bytes()
     capsys.readouterr()
     scores = []
@@ -77,7 +114,15 @@ def test_a_submission_of_another_profile_is_written_checked_scored_and_converted
 
 def test_comparing_takes_tables_and_submissions(flow, capsys):
     data, run = str(flow / "data"), flow / "runs" / "tiny"
-    words = ["compare", str(run / "submission.csv"), str(run / "final.npz"), "--data", data, "--split", "test"]
+    words = [
+        "compare",
+        str(run / "submission.csv"),
+        str(run / "final.npz"),
+        "--data",
+        data,
+        "--split",
+        "test",
+    ]
     assert main([*words, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     mean = result["mean"]
@@ -96,7 +141,14 @@ def test_errors_split_the_score(flow, capsys):
     assert main(["errors", str(run / "final.npz"), *where]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["map"] == pytest.approx(score["map"], abs=1e-12)
-    assert set(found["fixes"]) >= {"localisation", "class", "both", "duplicate", "background", "missed"}
+    assert set(found["fixes"]) >= {
+        "localisation",
+        "class",
+        "both",
+        "duplicate",
+        "background",
+        "missed",
+    }
     assert main(["errors", str(run / "final.npz"), *where[:-1]]) == 0
     assert "background" in capsys.readouterr().out
 
@@ -106,29 +158,70 @@ def test_converting_there_and_back_keeps_the_score(flow, capsys):
     where = ["--data", data, "--split", "test"]
     scores = []
     assert main(["convert", str(run / "final.npz"), str(flow / "coco.json"), *where]) == 0
-    assert main(["convert", str(flow / "coco.json"), str(flow / "devkit"), "--format", "devkit", *where]) == 0
+    assert (
+        main(
+            ["convert", str(flow / "coco.json"), str(flow / "devkit"), "--format", "devkit", *where]
+        )
+        == 0
+    )
     assert main(["convert", str(flow / "devkit"), str(flow / "back.npz"), *where]) == 0
     for table in (run / "final.npz", flow / "back.npz"):
         capsys.readouterr()
-        assert main(["score", str(table), *where, "--json", "--ledger", str(flow / "l.sqlite")]) == 0
+        assert (
+            main(["score", str(table), *where, "--json", "--ledger", str(flow / "l.sqlite")]) == 0
+        )
         scores.append(json.loads(capsys.readouterr().out)["map"])
     assert scores[0] == scores[1]
 
 
 def test_a_file_that_does_not_fit_lists_every_offender(flow, capsys):
-    (flow / "bad.json").write_text('[{"image_id": 99, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 2}]')
-    words = ["convert", str(flow / "bad.json"), str(flow / "bad.npz"), "--data", str(flow / "data"), "--split", "test"]
+    (flow / "bad.json").write_text(
+        '[{"image_id": 99, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 2}]'
+    )
+    words = [
+        "convert",
+        str(flow / "bad.json"),
+        str(flow / "bad.npz"),
+        "--data",
+        str(flow / "data"),
+        "--split",
+        "test",
+    ]
     assert main(words) == 2 and not (flow / "bad.npz").exists()
     told = capsys.readouterr().err
-    assert "unknown image" in told and "score from 0 to 1" in told and "1 listed above; nothing was written" in told
+    assert (
+        "unknown image" in told
+        and "score from 0 to 1" in told
+        and "1 listed above; nothing was written" in told
+    )
 
 
 def test_a_cell_of_the_sweep_is_the_score_at_that_cell(flow, capsys):
     data, run = str(flow / "data"), flow / "runs" / "tiny"
-    words = ["sweep", str(run / "val.npz"), "--data", data, "--conf", "0.01", "--iou", "0.5", "--json"]
+    words = [
+        "sweep",
+        str(run / "val.npz"),
+        "--data",
+        data,
+        "--conf",
+        "0.01",
+        "--iou",
+        "0.5",
+        "--json",
+    ]
     assert main([*words, "--out", str(flow / "one.csv")]) == 0
     best = json.loads(capsys.readouterr().out)["best"]
-    words = ["score", str(run / "val.npz"), "--data", data, "--conf", "0.01", "--iou", "0.5", "--json"]
+    words = [
+        "score",
+        str(run / "val.npz"),
+        "--data",
+        data,
+        "--conf",
+        "0.01",
+        "--iou",
+        "0.5",
+        "--json",
+    ]
     assert main([*words, "--ledger", str(flow / "l.sqlite")]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["map"], result["detections"]) == (best["map"], best["boxes"])
@@ -140,8 +233,14 @@ def test_a_cell_of_the_sweep_is_the_score_at_that_cell(flow, capsys):
         (["score", "nothing.npz", "--truth", "nothing.npz"], "nothing.npz"),
         (["score", "x.npz"], "--truth"),
         (["sweep"], "CANDIDATES"),
-        (["predict", "r", "--data", "d", "--out", "x.npz", "--batch", "-1"], "--batch -1: want at least 1"),
-        (["predict", "r", "--data", "d", "--out", "x.npz", "--size", "0"], "--size 0: want at least 1"),
+        (
+            ["predict", "r", "--data", "d", "--out", "x.npz", "--batch", "-1"],
+            "--batch -1: want at least 1",
+        ),
+        (
+            ["predict", "r", "--data", "d", "--out", "x.npz", "--size", "0"],
+            "--size 0: want at least 1",
+        ),
         (["frobnicate"], "frobnicate"),
         (["train", "v9", "--data", "d", "--out", "o"], "recipe v9"),
         (["train", "v5n", "epoch=3", "--data", "d", "--out", "o"], "epoch is no key"),
@@ -167,26 +266,43 @@ def test_debug_shows_the_traceback(capsys):
 
 
 def test_a_bad_submission_lists_every_bad_row(tmp_path, capsys):
-    (tmp_path / "s.csv").write_text('id,image_id,prediction_list\n1,a.jpg,"[[1]]"\n2,b.jpg,nonsense\n')
+    (tmp_path / "s.csv").write_text(
+        'id,image_id,prediction_list\n1,a.jpg,"[[1]]"\n2,b.jpg,nonsense\n'
+    )
     assert main(["check", str(tmp_path / "s.csv")]) == 2
     assert [line[:6] for line in capsys.readouterr().out.splitlines()] == ["line 2", "line 3"]
 
 
-@pytest.mark.parametrize("words", [["--help"], ["score", "--help"], ["leaderboard", "--ledger", "l.sqlite"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["score", "--help"], ["leaderboard", "--ledger", "l.sqlite"]]
+)
 def test_help_and_the_leaderboard_start_without_torch(words, tmp_path):
-    script = "import sys; from harness.cli import main; main(sys.argv[1:]); assert 'torch' not in sys.modules"
-    done = subprocess.run([sys.executable, "-c", script, *words], cwd=tmp_path, capture_output=True, text=True)
+    script = "import sys; from harness.cli.main import main; main(sys.argv[1:]); assert 'torch' not in sys.modules"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 
 def test_scoring_imports_neither_torch_nor_numba_nor_pandas(flow):
     script = (
-        "import sys; from harness.cli import main; assert main(sys.argv[1:]) == 0;"
+        "import sys; from harness.cli.main import main; assert main(sys.argv[1:]) == 0;"
         "assert not {'torch', 'numba', 'pandas', 'matplotlib'} & sys.modules.keys()"
     )
     run = flow / "runs" / "tiny"
-    words = ["score", run / "final.npz", "--data", flow / "data", "--split", "test", "--ledger", flow / "l.sqlite"]
-    done = subprocess.run([sys.executable, "-c", script, *map(str, words)], capture_output=True, text=True)
+    words = [
+        "score",
+        run / "final.npz",
+        "--data",
+        flow / "data",
+        "--split",
+        "test",
+        "--ledger",
+        flow / "l.sqlite",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, words)], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -194,13 +310,23 @@ def test_another_projects_package_in_the_way_is_named(tmp_path):
     (tmp_path / "evaluate").mkdir()
     (tmp_path / "evaluate" / "__init__.py").write_text("")
     (tmp_path / "evaluate" / "tables.py").write_text((ROOT / "evaluate" / "tables.py").read_text())
-    script = "import sys; sys.path.insert(0, '.'); from harness.cli import main; sys.exit(main(['--help']))"
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    script = "import sys; sys.path.insert(0, '.'); from harness.cli.main import main; sys.exit(main(['--help']))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 2 and "use .venv/bin/harness" in done.stderr
 
 
 @pytest.mark.parametrize("half", [["--conf", "0.1"], ["--iou", "0.5"]])
 def test_half_a_cell_is_refused(flow, half, capsys):
-    words = ["score", str(flow / "runs/tiny/val.npz"), "--data", str(flow / "data"), "--split", "val", *half]
+    words = [
+        "score",
+        str(flow / "runs/tiny/val.npz"),
+        "--data",
+        str(flow / "data"),
+        "--split",
+        "val",
+        *half,
+    ]
     assert main(words) == 2
     assert "--conf and --iou together" in capsys.readouterr().err

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluate.fuse import Rule, fuse
+from evaluate.ensemble.fuse import Rule, fuse
 from evaluate.tables import Detections
-from harness.cli import main
+from harness.cli.main import main
 from tests.oracles import random_tables
 
 
@@ -29,8 +29,22 @@ def runs(tmp_path, monkeypatch):
 
 
 def test_options_reach_the_rule(runs, capsys):
-    words = ["--method", "soft-nms", "--iou", "0.3", "--decay", "gaussian", "--sigma", "0.2", "--skip-below", "0.1"]
-    assert main(["fuse", *runs, *words, "--members-iou", "0.8", "--weights", "2,1", "--out", "f.npz"]) == 0
+    words = [
+        "--method",
+        "soft-nms",
+        "--iou",
+        "0.3",
+        "--decay",
+        "gaussian",
+        "--sigma",
+        "0.2",
+        "--skip-below",
+        "0.1",
+    ]
+    assert (
+        main(["fuse", *runs, *words, "--members-iou", "0.8", "--weights", "2,1", "--out", "f.npz"])
+        == 0
+    )
     assert "f.npz: " in capsys.readouterr().out
     rule = Rule("soft-nms", 0.3, decay="gaussian", sigma=0.2, skip_below=0.1, members_iou=0.8)
     expected = fuse([Detections.load(Path(path)) for path in runs], rule, weights=[2, 1]).dets
@@ -38,7 +52,10 @@ def test_options_reach_the_rule(runs, capsys):
 
 
 def test_a_choice_is_written_and_fuses_the_other_split(runs, capsys):
-    assert main(["fuse", "--search", *runs, "--truth", "val-truth.npz", "--out", "f.json", "--json"]) == 0
+    assert (
+        main(["fuse", "--search", *runs, "--truth", "val-truth.npz", "--out", "f.json", "--json"])
+        == 0
+    )
     choice = json.loads(capsys.readouterr().out)
     with open("f.json") as file:
         assert json.load(file) == choice
@@ -46,13 +63,18 @@ def test_a_choice_is_written_and_fuses_the_other_split(runs, capsys):
     tests = [path.replace("val", "test") for path in runs]
     assert main(["fuse", "--recipe", "f.json", *tests, "--out", "t.npz"]) == 0
     rule = Rule(**choice["rule"])
-    expected = fuse([Detections.load(Path(path)) for path in tests], rule, weights=choice["weights"]).dets
+    expected = fuse(
+        [Detections.load(Path(path)) for path in tests], rule, weights=choice["weights"]
+    ).dets
     assert np.array_equal(Detections.load(Path("t.npz")).xyxy, expected.xyxy)
 
 
 def test_the_leaderboard_says_what_an_ensemble_is_made_of(runs, capsys):
     Path("ensemble").mkdir()
-    members = {"members": ["v5n/val.npz", "v5s/val.npz", "v3/val.npz"], "weights": [2, 0, {"cat": 1}]}
+    members = {
+        "members": ["v5n/val.npz", "v5s/val.npz", "v3/val.npz"],
+        "weights": [2, 0, {"cat": 1}],
+    }
     Path("ensemble/fusion.json").write_text(json.dumps(members | {"rule": {"method": "wbf"}}))
     shutil.copy(runs[0], "ensemble/val-final.npz")
     ledger = ["--ledger", "l.sqlite"]
@@ -68,11 +90,16 @@ def test_a_score_beside_a_damaged_ensemble_names_the_file(runs, capsys):
     shutil.copy(runs[0], "ensemble/val-final.npz")
     words = ["score", "ensemble/val-final.npz", "--truth", "val-truth.npz", "--ledger", "l.sqlite"]
     assert main(words) == 2
-    assert capsys.readouterr().err.startswith("harness: ensemble/fusion.json: want JSON with members, weights and rule")
+    assert capsys.readouterr().err.startswith(
+        "harness: ensemble/fusion.json: want JSON with members, weights and rule"
+    )
 
 
 def test_the_search_says_when_it_is_not_worth_it(runs, capsys):
-    assert main(["fuse", "--search", runs[0], runs[0], "--truth", "val-truth.npz", "--out", "f.json"]) == 0
+    assert (
+        main(["fuse", "--search", runs[0], runs[0], "--truth", "val-truth.npz", "--out", "f.json"])
+        == 0
+    )
     assert "\nnot worth it: " in capsys.readouterr().out
 
 
@@ -80,7 +107,9 @@ def test_weights_by_class_come_from_the_file(runs):
     weights = [{"cat": 1, "dog": 2, "bird": 0}, 1]
     write({"members": runs, "weights": weights, "rule": {"method": "wbf"}})
     assert main(["fuse", "--recipe", "f.json", *runs, "--out", "f.npz"]) == 0
-    expected = fuse([Detections.load(Path(path)) for path in runs], Rule(), weights=[[1, 2, 0], [1, 1, 1]]).dets
+    expected = fuse(
+        [Detections.load(Path(path)) for path in runs], Rule(), weights=[[1, 2, 0], [1, 1, 1]]
+    ).dets
     assert np.array_equal(Detections.load(Path("f.npz")).score, expected.score)
 
 
@@ -106,16 +135,26 @@ def write(content):
         (["runs/a/test.npz"], "runs/a/test.npz: want the images of runs/a/val.npz"),
     ],
 )
-def test_wrong_input_is_one_line_and_status_2_and_writes_nothing(runs, words, says, capsys, tmp_path):
+def test_wrong_input_is_one_line_and_status_2_and_writes_nothing(
+    runs, words, says, capsys, tmp_path
+):
     assert main(["fuse", *runs, *words, "--out", "f.npz"]) == 2
     out, err = capsys.readouterr()
-    assert says in err and len(err.splitlines()) == 1 and out == "" and not (tmp_path / "f.npz").exists(), err
+    assert (
+        says in err
+        and len(err.splitlines()) == 1
+        and out == ""
+        and not (tmp_path / "f.npz").exists()
+    ), err
 
 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ({"members": ["runs/b/val.npz", "runs/a/val.npz"], "weights": [1, 1], "rule": {}}, "in this order"),
+        (
+            {"members": ["runs/b/val.npz", "runs/a/val.npz"], "weights": [1, 1], "rule": {}},
+            "in this order",
+        ),
         ({"members": ["runs/a/val.npz"], "weights": [1], "rule": {}}, "in this order"),
         ({"members": ["a", "b"], "weights": [1, 1]}, "want JSON with members, weights and rule"),
         ({"members": ["a", "b"], "weights": [1, 1], "rule": {"iuo": 1}}, "want JSON"),
@@ -124,7 +163,10 @@ def test_wrong_input_is_one_line_and_status_2_and_writes_nothing(runs, words, sa
             {"members": ["runs/a/x", "runs/b/x"], "weights": [{"cat": 1}, 1], "rule": {}},
             "or one for each of cat, dog, bird",
         ),
-        ({"members": ["runs/a/x", "runs/b/x"], "weights": ["x", 1], "rule": {}}, "f.json: want weights"),
+        (
+            {"members": ["runs/a/x", "runs/b/x"], "weights": ["x", 1], "rule": {}},
+            "f.json: want weights",
+        ),
         ([], "want JSON"),
     ],
 )

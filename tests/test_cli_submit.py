@@ -6,14 +6,19 @@ import sys
 
 import pytest
 
-from harness.cli import main
+from harness.cli.main import main
 from tests.kaggle_server import SLUG
 from tests.submitting import HEADER
 
 
 def cli(*words):
     return subprocess.Popen(
-        [sys.executable, "-c", "import sys; from harness.cli import main; sys.exit(main(sys.argv[1:]))", *words],
+        [
+            sys.executable,
+            "-c",
+            "import sys; from harness.cli.main import main; sys.exit(main(sys.argv[1:]))",
+            *words,
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -39,7 +44,10 @@ def test_the_command_submits_and_polls(folder, ledger, server, capsys):
     assert main(["submit", "one/submission.csv", *words, "--dry-run"]) == 0
     assert capsys.readouterr().out == f"one/submission.csv to {SLUG}: would be sent\n"
     assert main(["submit", "one/submission.csv", *words]) == 0
-    assert capsys.readouterr().out == f"one/submission.csv to {SLUG}: complete, ref 50000001, public 0.7819\n"
+    assert (
+        capsys.readouterr().out
+        == f"one/submission.csv to {SLUG}: complete, ref 50000001, public 0.7819\n"
+    )
     assert main(["submit", "one/submission.csv", *words]) == 1
     assert "harness: not sent: the same file was sent on" in capsys.readouterr().err
     assert main(["poll", "--ledger", "ledger.db", "--json"]) == 0
@@ -49,8 +57,21 @@ def test_the_command_submits_and_polls(folder, ledger, server, capsys):
 def test_a_file_of_another_profile_is_checked_by_it_and_sent_as_it_is(folder, server, capsys):
     text = "image_id,PredictionString\na,0 0.9 1 2 3 4\nb,14 1 0 0 1 1\n"
     (folder / "one" / "submission.csv").write_text(text)
-    words = ["submit", "one/submission.csv", "--competition", SLUG, "--message", "try", "--ledger", "ledger.db"]
-    assert main(words) == 2 and "or want another --profile?" in capsys.readouterr().err and not server.submissions
+    words = [
+        "submit",
+        "one/submission.csv",
+        "--competition",
+        SLUG,
+        "--message",
+        "try",
+        "--ledger",
+        "ledger.db",
+    ]
+    assert (
+        main(words) == 2
+        and "or want another --profile?" in capsys.readouterr().err
+        and not server.submissions
+    )
     assert main([*words, "--profile", "vinbigdata"]) == 0
     told = capsys.readouterr()
     assert "2 images, 1 boxes" in told.err and "complete" in told.out
@@ -67,14 +88,19 @@ def test_a_submission_that_kaggle_cannot_score_is_a_failed_job(folder, server, c
 
 def test_a_bad_file_and_a_bad_name_are_wrong_input_and_ask_nothing(folder, server, capsys):
     words = ["--message", "try", "--ledger", "ledger.db", "--force"]
-    assert main(["submit", "one/submission.csv", "--competition", "https://kaggle.com/c/x", *words]) == 2
+    assert (
+        main(["submit", "one/submission.csv", "--competition", "https://kaggle.com/c/x", *words])
+        == 2
+    )
     (folder / "bad.csv").write_text(f"{HEADER}1,a.jpg,nonsense\n")
     assert main(["submit", "bad.csv", "--competition", SLUG, *words]) == 2
     assert "line 2" in capsys.readouterr().out and server.requests.total() == 0
 
 
 @pytest.mark.parametrize("token", [None, "KGAT_somebody_elses"])
-def test_without_credentials_one_line_says_where_to_put_them(folder, server, capsys, monkeypatch, token):
+def test_without_credentials_one_line_says_where_to_put_them(
+    folder, server, capsys, monkeypatch, token
+):
     monkeypatch.delenv("KAGGLE_API_TOKEN")
     if token:
         monkeypatch.setenv("KAGGLE_API_TOKEN", token)
@@ -98,7 +124,9 @@ def test_a_check_warns_beside_the_last_good_submission(folder, server, capsys):
 
 
 def test_the_competitions_own_leaderboard_says_where_scores_would_stand(folder, server, capsys):
-    server.leaderboard += "".join(f"{n + 1},{n},team,{0.9 - n / 50}\n" for n in range(20))  # 0.90, 0.88 ...
+    server.leaderboard += "".join(
+        f"{n + 1},{n},team,{0.9 - n / 50}\n" for n in range(20)
+    )  # 0.90, 0.88 ...
     words = ["leaderboard", "--ledger", "ledger.db", "--download"]
     assert main(words) == 2
     assert "--competition SLUG" in capsys.readouterr().err

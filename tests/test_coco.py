@@ -1,13 +1,14 @@
-"""evaluate.coco: pycocotools to the bit, and cases worked by hand."""
+"""evaluate.metrics.coco: pycocotools to the bit, and cases worked by hand."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from evaluate.coco import NAMES, coco_map, curves
-from evaluate.tables import Detections, InputError
-from evaluate.voc_map import voc_map
+from evaluate.exceptions import InputError
+from evaluate.metrics.coco import NAMES, coco_map, curves
+from evaluate.metrics.voc import voc_map
+from evaluate.tables import Detections
 from tests.oracles import detections, pycocotools_curves, random_tables, reordered, truths
 
 SQUARE = (0, 0, 0, 0, 100, 100)  # 10,000 pixels: large, above 96 * 96
@@ -25,7 +26,11 @@ def test_an_overlap_of_82_hundredths_passes_seven_of_ten_thresholds(capsys):
 
 
 def test_a_false_alarm_above_the_hit_halves_precision_and_one_below_costs_nothing():
-    hit, above, below = (0, 0, 0.5, 0, 0, 100, 100), (0, 0, 0.9, 200, 0, 300, 100), (0, 0, 0.1, 200, 0, 300, 100)
+    hit, above, below = (
+        (0, 0, 0.5, 0, 0, 100, 100),
+        (0, 0, 0.9, 200, 0, 300, 100),
+        (0, 0, 0.1, 200, 0, 300, 100),
+    )
     assert coco_map(detections(hit, above), truths(SQUARE))["AP"] == pytest.approx(0.5)
     assert coco_map(detections(hit, below), truths(SQUARE))["AP"] == pytest.approx(1)
 
@@ -71,25 +76,34 @@ def check_against_pycocotools(dets, truth):
     np.testing.assert_array_equal(recall, wanted_recall)
     score = coco_map(dets, truth)
     assert [-1.0 if score[name] is None else score[name] for name in NAMES] == wanted.tolist()
-    assert score["AP"] == pytest.approx(np.mean([ap for ap in score["per_class"].values() if ap is not None]))
+    assert score["AP"] == pytest.approx(
+        np.mean([ap for ap in score["per_class"].values() if ap is not None])
+    )
 
 
 @pytest.mark.parametrize("scale", [1, 2.3, 7])  # mostly small, some medium, mostly large
 @pytest.mark.parametrize("seed", range(10))
 def test_every_number_is_that_of_pycocotools_to_the_bit(seed, scale):
-    check_against_pycocotools(*(replace(table, xyxy=table.xyxy * np.float32(scale)) for table in random_tables(seed)))
+    check_against_pycocotools(
+        *(replace(table, xyxy=table.xyxy * np.float32(scale)) for table in random_tables(seed))
+    )
 
 
 @pytest.mark.parametrize(("false", "ap"), [(99, 0.01), (100, 0)])
 def test_the_hundredth_box_of_a_class_in_an_image_counts_and_the_next_does_not(false, ap):
     alarms = [(0, 0, 0.9, 200, 0, 300, 100)] * false
-    assert coco_map(detections(*alarms, (0, 0, 0.1, 0, 0, 100, 100)), truths(SQUARE))["AP"] == pytest.approx(ap)
+    assert coco_map(detections(*alarms, (0, 0, 0.1, 0, 0, 100, 100)), truths(SQUARE))[
+        "AP"
+    ] == pytest.approx(ap)
 
 
 def test_a_false_alarm_beyond_the_hundredth_of_its_image_is_none():
     # precision at the one hit, on another photo, is 1 / 101 however many more there are
     alarms = [(0, 0, 0.9, 200, 0, 300, 100)] * 150
-    assert coco_map(detections(*alarms, (1, 0, 0.1, 0, 0, 100, 100)), truths((1, *SQUARE[1:])))["AP"] == 1 / 101
+    assert (
+        coco_map(detections(*alarms, (1, 0, 0.1, 0, 0, 100, 100)), truths((1, *SQUARE[1:])))["AP"]
+        == 1 / 101
+    )
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -100,7 +114,9 @@ def test_of_many_boxes_of_a_class_in_an_image_the_best_hundred_count(seed):
     xyxy = truth.xyxy[near] + rng.normal(0, 1, (400, 4)) * [1, 1, 0, 0]
     xyxy = np.concatenate([xyxy[:, :2], np.maximum(xyxy[:, :2], xyxy[:, 2:])], axis=1)
     ids, classes = truth.image_ids, truth.classes
-    dets = Detections(ids, classes, truth.image[near], truth.label[near], xyxy, rng.integers(0, 50, 400) / 50)
+    dets = Detections(
+        ids, classes, truth.image[near], truth.label[near], xyxy, rng.integers(0, 50, 400) / 50
+    )
     assert np.bincount(dets.image * 3 + dets.label).max() > 150
     check_against_pycocotools(dets, truth)
 
@@ -117,4 +133,6 @@ def test_ap50_of_many_hits_is_near_vocs():
     """101 recalls against the whole area: equal but for the last step of each."""
     rows = [(0, 0, 1 - i / 1000, 20 * i, 0, 20 * i + (10 if i % 3 else 2), 10) for i in range(90)]
     truth = truths(*[(0, 0, 20 * i, 0, 20 * i + 10, 10) for i in range(90)])
-    assert coco_map(detections(*rows), truth)["AP50"] == pytest.approx(voc_map(detections(*rows), truth).mean, abs=0.01)
+    assert coco_map(detections(*rows), truth)["AP50"] == pytest.approx(
+        voc_map(detections(*rows), truth).mean, abs=0.01
+    )

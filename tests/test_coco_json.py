@@ -1,4 +1,4 @@
-"""evaluate.coco_json: rows by hand, round trips, the score in pycocotools, every offender named."""
+"""evaluate.exchange.coco_json: rows by hand, round trips, the score in pycocotools, every offender named."""
 
 import contextlib
 import io
@@ -11,11 +11,17 @@ from hypothesis import given
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from evaluate.coco import coco_map
-from evaluate.coco_json import CocoNumbers, read_results, read_truth, write_results, write_truth
-from evaluate.tables import InputError
+from evaluate.exceptions import InputError
+from evaluate.exchange.coco_json import (
+    CocoNumbers,
+    read_results,
+    read_truth,
+    write_results,
+    write_truth,
+)
+from evaluate.metrics.coco import coco_map
 from tests.oracles import detections, random_tables, truths
-from tests.test_interop import SIZES, as_truth, fast, problems, saved, tables
+from tests.test_exchange_rows import SIZES, as_truth, fast, problems, saved, tables
 from tests.test_tables import assert_same
 
 
@@ -31,9 +37,20 @@ def test_coco_files_hold_corner_and_size_from_zero_and_numbers_of_the_ground_tru
         "info": {},
         "images": [{"id": 1, "file_name": "a"}, {"id": 2, "file_name": "b"}],
         "annotations": [
-            {"image_id": 2, "category_id": 1, "bbox": [10, 20, 30, 40], "id": 1, "iscrowd": 1, "area": 1200}
+            {
+                "image_id": 2,
+                "category_id": 1,
+                "bbox": [10, 20, 30, 40],
+                "id": 1,
+                "iscrowd": 1,
+                "area": 1200,
+            }
         ],
-        "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}, {"id": 3, "name": "bird"}],
+        "categories": [
+            {"id": 1, "name": "cat"},
+            {"id": 2, "name": "dog"},
+            {"id": 3, "name": "bird"},
+        ],
     }
     numbers = CocoNumbers({"b": 1, "a": 2}, numbers_of(truth).classes)
     write_truth(truth, tmp_path / "sized.json", numbers, sizes=SIZES)
@@ -61,7 +78,9 @@ def test_coco_files_come_back_bit_by_bit(tmp_path, dets):
 @pytest.mark.parametrize("seed", range(3))
 def test_written_coco_files_score_in_pycocotools_what_the_tables_score(tmp_path, seed):
     dets, truth = random_tables(seed)
-    moved = replace(dets, score=np.linspace(0.1, 0.9, len(dets)))  # no ties: pycocotools breaks them by the row
+    moved = replace(
+        dets, score=np.linspace(0.1, 0.9, len(dets))
+    )  # no ties: pycocotools breaks them by the row
     truth = truth.take(np.lexsort((truth.difficult, *truth.xyxy.T[::-1])))
     write_truth(truth, tmp_path / "gt.json")
     write_results(moved, tmp_path / "r.json", CocoNumbers.read(tmp_path / "gt.json"))
@@ -78,14 +97,19 @@ def test_written_coco_files_score_in_pycocotools_what_the_tables_score(tmp_path,
 
 
 def test_coco_images_have_the_number_they_are_named_by_or_else_their_place(tmp_path):
-    assert CocoNumbers.of(["val/000139.jpg", "7.jpg"], ["b", "a"]).images == {"val/000139.jpg": 139, "7.jpg": 7}
+    assert CocoNumbers.of(["val/000139.jpg", "7.jpg"], ["b", "a"]).images == {
+        "val/000139.jpg": 139,
+        "7.jpg": 7,
+    }
     assert CocoNumbers.of(["7.jpg", "07.jpg"], []).images == {"7.jpg": 2, "07.jpg": 1}
     assert CocoNumbers.of(["b.jpg", "7.jpg", "a"], ["b", "a"]) == CocoNumbers(
         {"b.jpg": 3, "7.jpg": 1, "a": 2}, {"b": 1, "a": 2}
     )
 
 
-def test_coco_results_take_image_and_class_from_the_ground_truth_in_the_order_of_its_numbers(tmp_path):
+def test_coco_results_take_image_and_class_from_the_ground_truth_in_the_order_of_its_numbers(
+    tmp_path,
+):
     truth = {
         "images": [{"id": 9, "file_name": "sub/x.jpg"}, {"id": "y", "file_name": "y.jpg"}],
         "categories": [{"id": 18, "name": "dog"}, {"id": 3, "name": "car"}],
@@ -93,19 +117,31 @@ def test_coco_results_take_image_and_class_from_the_ground_truth_in_the_order_of
     numbers = CocoNumbers.read(saved(tmp_path / "gt.json", truth))
     rows = [
         {"image_id": "y", "category_id": 18, "bbox": [1, 2, 3, 4], "score": 1},
-        {"image_id": 9, "category_id": 3, "bbox": [0.5, 0, 0, 0], "score": 0.25, "segmentation": []},
+        {
+            "image_id": 9,
+            "category_id": 3,
+            "bbox": [0.5, 0, 0, 0],
+            "score": 0.25,
+            "segmentation": [],
+        },
     ]
     dets = read_results(saved(tmp_path / "r.json", rows), numbers)
     assert (dets.image_ids, dets.classes) == (("sub/x.jpg", "y.jpg"), ("car", "dog"))
     assert (dets.image.tolist(), dets.label.tolist()) == ([1, 0], [1, 0])
     assert dets.xyxy.tolist() == [[1, 2, 4, 6], [0.5, 0, 0.5, 0]]  # 1 + 3 = 4, 2 + 4 = 6
     write_results(dets, tmp_path / "again.json", numbers)
-    assert [row["image_id"] for row in json.loads((tmp_path / "again.json").read_text())] == ["y", 9]
+    assert [row["image_id"] for row in json.loads((tmp_path / "again.json").read_text())] == [
+        "y",
+        9,
+    ]
 
 
 def test_coco_results_may_call_an_image_by_its_name_without_suffix(tmp_path):
     numbers = CocoNumbers({"2.jpg": 1, "b/x.jpg": 2}, {"cat": 1})  # a number goes before a name
-    rows = [{"image_id": i, "category_id": 1, "bbox": [0, 0, 5, 5], "score": 0.5} for i in ("b/x", 2, 1, "1")]
+    rows = [
+        {"image_id": i, "category_id": 1, "bbox": [0, 0, 5, 5], "score": 0.5}
+        for i in ("b/x", 2, 1, "1")
+    ]
     assert read_results(saved(tmp_path / "r.json", rows), numbers).image.tolist() == [1, 1, 0, 0]
     twins = CocoNumbers({"b/x.jpg": 1, "b/x.png": 2}, {"cat": 1})
     assert len(problems(read_results, tmp_path / "r.json", twins)) == 1  # b/x could be either
@@ -130,7 +166,8 @@ def test_every_bad_coco_result_is_named(tmp_path):
     number, box = "want a score from 0 to 1", "want four finite numbers for the box"
     missing = "want bbox, category_id, image_id, score"
     assert [
-        (text.split(": ")[1], text.split(": ")[2]) for text in sorted(told, key=lambda t: int(t.split()[2][:-1]))
+        (text.split(": ")[1], text.split(": ")[2])
+        for text in sorted(told, key=lambda t: int(t.split()[2][:-1]))
     ] == [
         ("result 2", "unknown image"),
         ("result 3", "unknown image, unknown class"),
@@ -152,7 +189,11 @@ def test_every_bad_coco_result_is_named(tmp_path):
 def test_every_repeated_id_and_name_of_a_coco_truth_is_named(tmp_path):
     box = {"image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5]}
     truth = {
-        "images": [{"id": 1, "file_name": "x"}, {"id": 1, "file_name": "y"}, {"id": 2, "file_name": "y"}],
+        "images": [
+            {"id": 1, "file_name": "x"},
+            {"id": 1, "file_name": "y"},
+            {"id": 2, "file_name": "y"},
+        ],
         "categories": [{"id": 1, "name": "cat"}, {"id": 1, "name": "cat"}],
         "annotations": [{**box, "id": 5}, {**box, "id": 5}, {**box, "image_id": 4}],
     }
@@ -184,7 +225,8 @@ def test_a_file_that_is_no_coco_results_is_refused(tmp_path, text, wrong):
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "{}", '{"images": [], "categories": [{"id": 1}]}', '{"images": [], "categories": []}']
+    "text",
+    ["[]", "{}", '{"images": [], "categories": [{"id": 1}]}', '{"images": [], "categories": []}'],
 )
 def test_a_file_that_is_no_coco_truth_is_refused(tmp_path, text):
     with pytest.raises(InputError, match="gt.json: want (images|categories|annotations), a list"):

@@ -1,14 +1,15 @@
-"""evaluate.confusion: each outcome by hand, the rule in plain loops, then sums that must hold."""
+"""evaluate.diagnosis.confusion: each outcome by hand, the rule in plain loops, then sums that must hold."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from evaluate.confusion import Mistake, confusion
-from evaluate.matching import match
-from evaluate.operating_point import by_class
-from evaluate.tables import Detections, GroundTruth, InputError
+from evaluate.diagnosis.confusion import Mistake, confusion
+from evaluate.diagnosis.operating_point import by_class
+from evaluate.exceptions import InputError
+from evaluate.metrics.matching import match
+from evaluate.tables import Detections, GroundTruth
 from tests.oracles import IMAGES, detections, random_tables, reordered, truths
 
 CAT, DOG, BIRD = 0, 1, 2
@@ -25,7 +26,10 @@ def cells(dets, truth=TRUTH, conf=0.0):
 
 
 def test_the_answers_are_on_the_diagonal():
-    assert cells(detections((0, CAT, 0.9, *HERE), (0, DOG, 0.8, *THERE))) == {"cat cat": 1, "dog dog": 1}
+    assert cells(detections((0, CAT, 0.9, *HERE), (0, DOG, 0.8, *THERE))) == {
+        "cat cat": 1,
+        "dog dog": 1,
+    }
 
 
 def test_without_detections_every_truth_is_missed():
@@ -43,7 +47,9 @@ def test_the_best_scored_box_takes_the_truth_whatever_its_class():
 
 
 def test_a_second_box_and_a_box_on_nothing_are_background():
-    dets = detections((0, CAT, 0.9, *HERE), (0, CAT, 0.8, *HERE), (0, DOG, 0.7, *NOWHERE), (1, DOG, 0.6, *THERE))
+    dets = detections(
+        (0, CAT, 0.9, *HERE), (0, CAT, 0.8, *HERE), (0, DOG, 0.7, *NOWHERE), (1, DOG, 0.6, *THERE)
+    )
     assert cells(dets) == {"cat cat": 1, "background cat": 1, "background dog": 2, "dog missed": 1}
 
 
@@ -55,7 +61,10 @@ def test_the_truth_of_its_own_class_goes_before_one_overlapped_more():
 
 def test_of_two_other_truths_the_one_overlapped_most_is_taken():
     truth = truths((0, CAT, 0, 0, 10, 8), (0, DOG, 0, 0, 10, 10))
-    assert cells(detections((0, BIRD, 0.9, 0, 0, 10, 10)), truth) == {"dog bird": 1, "cat missed": 1}
+    assert cells(detections((0, BIRD, 0.9, 0, 0, 10, 10)), truth) == {
+        "dog bird": 1,
+        "cat missed": 1,
+    }
 
 
 def test_overlap_of_exactly_one_half_is_enough_and_less_is_not():
@@ -76,10 +85,16 @@ def test_boxes_below_the_confidence_are_not_there():
 
 
 def test_mistakes_come_most_frequent_first_then_by_name():
-    dets = detections((0, BIRD, 0.9, *THERE), (1, BIRD, 0.9, *THERE), (0, DOG, 0.9, *HERE), (1, BIRD, 0.9, *HERE))
+    dets = detections(
+        (0, BIRD, 0.9, *THERE), (1, BIRD, 0.9, *THERE), (0, DOG, 0.9, *HERE), (1, BIRD, 0.9, *HERE)
+    )
     truth = truths((0, CAT, *HERE), (1, CAT, *HERE), (0, DOG, *THERE), (1, DOG, *THERE))
     found = confusion(dets, truth, 0)
-    assert found.mistakes() == [Mistake("dog", "bird", 2), Mistake("cat", "bird", 1), Mistake("cat", "dog", 1)]
+    assert found.mistakes() == [
+        Mistake("dog", "bird", 2),
+        Mistake("cat", "bird", 1),
+        Mistake("cat", "dog", 1),
+    ]
     assert (found.missed, found.false_alarms) == (0, 0)
 
 
@@ -104,21 +119,33 @@ def plain_confusion(dets, truth, conf):
     """{(class of the truth or None, class named or None): count}, box by box."""
     rows = sorted(
         (d for d in range(len(dets)) if dets.score[d] >= np.float32(conf)),
-        key=lambda d: (-dets.score[d], dets.image_ids[dets.image[d]], *dets.xyxy[d], dets.classes[dets.label[d]]),
+        key=lambda d: (
+            -dets.score[d],
+            dets.image_ids[dets.image[d]],
+            *dets.xyxy[d],
+            dets.classes[dets.label[d]],
+        ),
     )
     order = sorted(
-        range(len(truth)), key=lambda t: (*truth.xyxy[t], bool(truth.difficult[t]), truth.classes[truth.label[t]])
+        range(len(truth)),
+        key=lambda t: (*truth.xyxy[t], bool(truth.difficult[t]), truth.classes[truth.label[t]]),
     )
     taken, counts = {}, {}
     for d in rows:
         name = dets.classes[dets.label[d]]
-        near = [t for t in order if truth.image_ids[truth.image[t]] == dets.image_ids[dets.image[d]]]
+        near = [
+            t for t in order if truth.image_ids[truth.image[t]] == dets.image_ids[dets.image[d]]
+        ]
         mine = [t for t in near if truth.classes[truth.label[t]] == name]
         others = [t for t in near if not truth.difficult[t]]
         claim = None
         for pool in (mine, others):
             best = max(pool, key=lambda t: plain_iou(dets.xyxy[d], truth.xyxy[t]), default=None)
-            if claim is None and best is not None and plain_iou(dets.xyxy[d], truth.xyxy[best]) >= 0.5:
+            if (
+                claim is None
+                and best is not None
+                and plain_iou(dets.xyxy[d], truth.xyxy[best]) >= 0.5
+            ):
                 claim = best
         if claim is not None and truth.difficult[claim]:
             continue
@@ -139,7 +166,9 @@ def plain_iou(a, b):
     if width <= 0 or height <= 0:
         return 0.0
     shared = float(width) * float(height)
-    return shared / (float(a[2] - a[0]) * float(a[3] - a[1]) + float(b[2] - b[0]) * float(b[3] - b[1]) - shared)
+    return shared / (
+        float(a[2] - a[0]) * float(a[3] - a[1]) + float(b[2] - b[0]) * float(b[3] - b[1]) - shared
+    )
 
 
 def by_name(found):
@@ -178,7 +207,9 @@ def test_rows_add_up_to_truths_and_columns_to_detections_that_count(seed):
 def test_with_one_class_the_diagonal_is_precision_and_recall(seed):
     dets, truth = random_tables(seed)
     one = {"classes": ("cat",)}
-    dets, truth = (replace(table, **one, label=np.zeros_like(table.label)) for table in (dets, truth))
+    dets, truth = (
+        replace(table, **one, label=np.zeros_like(table.label)) for table in (dets, truth)
+    )
     curve = by_class(match(dets, truth))["cat"]
     for conf, precision, recall in zip(curve.conf, curve.precision, curve.recall):
         (hits, missed), (alarms, _) = confusion(dets, truth, float(conf)).matrix

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluate.coco_json import CocoNumbers, write_truth
-from evaluate.tables import Detections, InputError
+from evaluate.exceptions import InputError
+from evaluate.exchange.coco_json import CocoNumbers, write_truth
+from evaluate.tables import Detections
 from harness.convert import known_from, read, write
 from harness.data.dataset import load_split
 from tests.oracles import detections, truths
@@ -82,12 +83,18 @@ def test_coco_numbers_are_those_of_the_data_where_it_has_some(tmp_path, voc, det
     numbers = CocoNumbers(dict(zip(truth.image_ids, [70, 5, 6])), {"disc": 18, "square": 90})
     write_truth(truth, tmp_path / "instances_val.json", numbers)
     known = known_from(tmp_path, "val", images=voc / "JPEGImages")
-    assert known.numbers == numbers == known_from(None, "", truth=tmp_path / "instances_val.json").numbers
+    assert (
+        known.numbers
+        == numbers
+        == known_from(None, "", truth=tmp_path / "instances_val.json").numbers
+    )
     read_as_data = load_split(tmp_path, "val", images=voc / "JPEGImages").truth
     assert_same(read(tmp_path / "instances_val.json"), read_as_data)
     write(dets, tmp_path / "d.json", known, split="val")
     rows = json.loads((tmp_path / "d.json").read_text())
-    assert {row["image_id"] for row in rows} == {70, 5} and {row["category_id"] for row in rows} == {18, 90}
+    assert {row["image_id"] for row in rows} == {70, 5} and {
+        row["category_id"] for row in rows
+    } == {18, 90}
     assert_same(read(tmp_path / "d.json", known), dets)
 
 
@@ -95,7 +102,9 @@ def test_results_that_do_not_list_their_images_need_the_data(tmp_path):
     (tmp_path / "r.json").write_text("[]")
     (tmp_path / "kit").mkdir()
     for path in (tmp_path / "r.json", tmp_path / "kit"):
-        with pytest.raises(InputError, match="want --data DATA --split SPLIT or --truth, this format does not list"):
+        with pytest.raises(
+            InputError, match="want --data DATA --split SPLIT or --truth, this format does not list"
+        ):
             read(path)
     truths((0, 0, 1, 2, 3, 4)).save(tmp_path / "t.npz")
     known = known_from(None, "val", truth=tmp_path / "t.npz")
@@ -116,7 +125,9 @@ def test_a_folder_with_the_results_of_two_splits_is_refused(tmp_path):
     for split in ("val", "test"):
         (tmp_path / f"comp4_det_{split}_cat.txt").write_text("")
     truths().save(tmp_path / "t.npz")
-    with pytest.raises(InputError, match="one split, there are those of comp4_det_test, comp4_det_val"):
+    with pytest.raises(
+        InputError, match="one split, there are those of comp4_det_test, comp4_det_val"
+    ):
         read(tmp_path, known_from(None, "val", truth=tmp_path / "t.npz"))
 
 
@@ -125,7 +136,11 @@ def test_a_folder_with_the_results_of_two_splits_is_refused(tmp_path):
     [
         ("t.csv", "submission", "submission files hold detections, this is a truth"),
         ("t", "devkit", "devkit files hold detections, this is a truth"),
-        ("t", None, "t: want a name with .npz, .json, .csv, or --format devkit or yolo for a folder"),
+        (
+            "t",
+            None,
+            "t: want a name with .npz, .json, .csv, or --format devkit or yolo for a folder",
+        ),
         ("t.txt", None, "t.txt: want a name with .npz"),
     ],
 )

@@ -18,7 +18,10 @@ from models.yolov3 import YoloV3
 
 BACKBONE_BYTES, WHOLE_BYTES = 162_482_580, 248_007_048  # darknet53.conv.74, yolov3.weights
 OFFICIAL = Path(__file__).parents[2] / "shared" / "weights" / "yolov5n-coco.pt"
-NEW, OLD = struct.pack("<3iq", 0, 2, 0, 32_013_312), struct.pack("<4i", 0, 1, 0, 32_013_312)  # headers
+NEW, OLD = (
+    struct.pack("<3iq", 0, 2, 0, 32_013_312),
+    struct.pack("<4i", 0, 1, 0, 32_013_312),
+)  # headers
 
 
 @pytest.fixture
@@ -33,7 +36,11 @@ def table(width, outputs):
     layers = [("conv", width, 3, 1)]
     for stage, repeats in enumerate((1, 2, 8, 8, 4)):
         c = width * 2 ** (stage + 1)
-        layers += [("conv", c, 3, 2)] + [("conv", c // 2, 1, 1), ("conv", c, 3, 1), ("shortcut",)] * repeats
+        layers += [("conv", c, 3, 2)] + [
+            ("conv", c // 2, 1, 1),
+            ("conv", c, 3, 1),
+            ("shortcut",),
+        ] * repeats
     for c, feature in ((32 * width, None), (16 * width, 61), (8 * width, 36)):
         if feature:
             layers += [("route", -4), ("conv", c // 2, 1, 1), ("upsample",), ("route", -1, feature)]
@@ -52,7 +59,9 @@ def run(layers, images, seed=0):
     for kind, *args in layers:
         if kind == "conv":
             filters, kernel, stride = args
-            bias, scale, mean, var = (read(filters, low=l, high=h) for l, h in ((-1, 1), (0.2, 1), (-1, 1), (0.5, 2)))
+            bias, scale, mean, var = (
+                read(filters, low=l, high=h) for l, h in ((-1, 1), (0.2, 1), (-1, 1), (0.5, 2))
+            )
             bound = (3 / (x.shape[1] * kernel**2)) ** 0.5
             weight = read(filters, x.shape[1], kernel, kernel, low=-bound, high=bound)
             x = F.conv2d(x, weight, stride=stride, padding=kernel // 2)
@@ -83,7 +92,10 @@ def official():
 
 
 def test_darknet_53_has_52_convolutions_and_yolov3_75(official):
-    convolutions = [sum(isinstance(m, nn.Conv2d) for m in net.modules()) for net in (official.backbone, official)]
+    convolutions = [
+        sum(isinstance(m, nn.Conv2d) for m in net.modules())
+        for net in (official.backbone, official)
+    ]
     assert convolutions == [52, 75]
 
 
@@ -92,7 +104,10 @@ def test_the_networks_make_files_of_exactly_the_official_sizes(official):
 
 
 def test_files_of_the_official_sizes_are_the_backbone_and_the_coco_network(official, tmp_path):
-    for size, net, kind in ((BACKBONE_BYTES, official.backbone, "darknet53"), (WHOLE_BYTES, official, "yolov3")):
+    for size, net, kind in (
+        (BACKBONE_BYTES, official.backbone, "darknet53"),
+        (WHOLE_BYTES, official, "yolov3"),
+    ):
         path = tmp_path / kind
         with open(path, "wb") as file:
             file.write(NEW)
@@ -154,7 +169,9 @@ def test_a_file_of_another_size_is_refused_with_the_sizes_wanted_and_found(tmp_p
 
 def test_a_file_before_version_2_is_four_bytes_shorter(tmp_path):
     (tmp_path / "old").write_bytes(OLD)
-    with pytest.raises(WeightsError, match="old: want .* 162,482,576 bytes .* 248,007,044 .* found 16"):
+    with pytest.raises(
+        WeightsError, match="old: want .* 162,482,576 bytes .* 248,007,044 .* found 16"
+    ):
         read_darknet(tmp_path / "old")
 
 
@@ -169,16 +186,41 @@ def test_a_whole_file_without_classes_is_refused(narrow, tmp_path):
 @pytest.mark.parametrize("name", ["bias", "variance"])
 def test_a_file_of_the_right_size_with_impossible_numbers_is_refused(narrow, tmp_path, name):
     content, _ = run(table(narrow, 0)[:75], torch.rand(1, 3, 32, 32))
-    at, value = (8, math.nan) if name == "bias" else (4 * 3 * narrow, -1.0)  # of the first convolution
+    at, value = (
+        (8, math.nan) if name == "bias" else (4 * 3 * narrow, -1.0)
+    )  # of the first convolution
     (tmp_path / "b").write_bytes(NEW + content[:at] + struct.pack("<f", value) + content[at + 4 :])
     tensor = "stem.bn.bias" if name == "bias" else "stem.bn.running_var"
-    with pytest.raises(WeightsError, match=rf"b: .*darknet53.* 1 of 260 tensors, such as {tensor}:"):
+    with pytest.raises(
+        WeightsError, match=rf"b: .*darknet53.* 1 of 260 tensors, such as {tensor}:"
+    ):
         read_darknet(tmp_path / "b")
 
 
 def test_the_names_of_coco_stand_in_its_order():
     voc = "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person pottedplant"
-    at = [4, 1, 14, 8, 39, 5, 2, 15, 56, 19, 60, 16, 17, 3, 0, 58, 18, 57, 6, 62]  # as published for YOLOv5
+    at = [
+        4,
+        1,
+        14,
+        8,
+        39,
+        5,
+        2,
+        15,
+        56,
+        19,
+        60,
+        16,
+        17,
+        3,
+        0,
+        58,
+        18,
+        57,
+        6,
+        62,
+    ]  # as published for YOLOv5
     assert match_classes((voc + " sheep sofa train tvmonitor").split(), COCO) == at
     assert len(set(COCO)) == 80
 

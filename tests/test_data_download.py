@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from evaluate.tables import InputError
+from evaluate.exceptions import InputError
 from harness.data import download as download_module
 from harness.data import voc2007
 from harness.data.dataset import load_split, splits_of
@@ -36,7 +36,9 @@ class Handler(BaseHTTPRequestHandler):
         content = self.server.files.get(self.path)
         if content is None:
             return self.send_error(404, "not here")
-        start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted and self.server.ranges else 0
+        start = (
+            int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted and self.server.ranges else 0
+        )
         if start >= len(content) > 0:
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(content)}")
@@ -109,7 +111,9 @@ def test_a_part_that_is_whole_or_too_long_is_settled_by_the_server(server, tmp_p
 
 def test_a_connection_that_brings_nothing_more_is_given_up_and_the_part_kept(server, tmp_path):
     server.drops = [1000, 0, 0, 0, 0, 0]
-    with pytest.raises(DownloadError, match="the connection ended early; a copy placed at .*/f is used"):
+    with pytest.raises(
+        DownloadError, match="the connection ended early; a copy placed at .*/f is used"
+    ):
         download(url_of(server), tmp_path / "f", md5=MD5)
     assert (tmp_path / "f.part").stat().st_size == 1000 and len(server.asked) == 6
 
@@ -134,7 +138,9 @@ def test_a_refusal_and_a_missing_network_are_one_line(server, tmp_path):
     closed = url_of(server)
     server.shutdown()
     server.server_close()
-    with pytest.raises(DownloadError, match=f"{closed}: .*refused.*; a copy placed at {tmp_path}/f is used") as caught:
+    with pytest.raises(
+        DownloadError, match=f"{closed}: .*refused.*; a copy placed at {tmp_path}/f is used"
+    ) as caught:
         download(closed, tmp_path / "f")
     assert "\n" not in str(caught.value)
 
@@ -151,12 +157,17 @@ def tar_of(folder, names):
 def voc_site(server, tmp_path, monkeypatch):
     """Archives of the devkit's shape with two photos each."""
     packed = {}
-    for name, split, photos in (("trainval.tar", "trainval", ("a.jpg", "b.jpg")), ("test.tar", "test", ("c.jpg",))):
+    for name, split, photos in (
+        ("trainval.tar", "trainval", ("a.jpg", "b.jpg")),
+        ("test.tar", "test", ("c.jpg",)),
+    ):
         root = write_voc(tmp_path / "src" / split, split, {photo: ((8, 8), []) for photo in photos})
         packed[name] = tar_of(root, ["Annotations", "JPEGImages", "ImageSets"])
     server.files = {f"/{name}": content for name, content in packed.items()}
     monkeypatch.setattr(voc2007, "SITE", url_of(server, "/"))
-    monkeypatch.setattr(voc2007, "ARCHIVES", {n: hashlib.md5(c).hexdigest() for n, c in packed.items()})
+    monkeypatch.setattr(
+        voc2007, "ARCHIVES", {n: hashlib.md5(c).hexdigest() for n, c in packed.items()}
+    )
     monkeypatch.setattr(voc2007, "REPORT_VAL", 1)
     return server
 
@@ -178,7 +189,10 @@ def test_voc2007_uses_archives_placed_by_hand(voc_site, tmp_path):
     for name, content in voc_site.files.items():
         (out / name[1:]).write_bytes(content)
     voc2007.fetch(out)
-    assert voc_site.asked == [] and load_split(out, "trainval").truth.image_ids == ("a.jpg", "b.jpg")
+    assert voc_site.asked == [] and load_split(out, "trainval").truth.image_ids == (
+        "a.jpg",
+        "b.jpg",
+    )
 
 
 def test_the_report_split_has_the_reports_sizes_and_shares_no_photo(tmp_path):

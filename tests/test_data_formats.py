@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluate.tables import InputError
+from evaluate.exceptions import InputError
 from harness.data.dataset import find_photos, load_photos, load_split, load_truth, splits_of
 
 NAMES = ("cat", "dog", "person")
@@ -26,7 +26,9 @@ FORMATS = ("voc", "list", "coco", "yolo")
 
 def write_photo(path: Path, size: tuple[int, int]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(len(path.stem) + size[0]).integers(0, 255, (size[1], size[0], 3), np.uint8)
+    noise = np.random.default_rng(len(path.stem) + size[0]).integers(
+        0, 255, (size[1], size[0], 3), np.uint8
+    )
     assert cv2.imwrite(str(path), noise)
 
 
@@ -53,7 +55,9 @@ def write_voc(root: Path, split: str = "val", tiny=TINY) -> Path:
         write_photo(root / "JPEGImages" / name, size)
         body = "".join(xml_object(n, (x1 + 1, y1 + 1, x2, y2)) for n, (x1, y1, x2, y2) in objects)
         write_text(root / "Annotations" / f"{Path(name).stem}.xml", xml(name, size, body))
-    write_text(root / "ImageSets/Main" / f"{split}.txt", "".join(f"{Path(name).stem}\n" for name in tiny))
+    write_text(
+        root / "ImageSets/Main" / f"{split}.txt", "".join(f"{Path(name).stem}\n" for name in tiny)
+    )
     write_text(root / "classes.txt", "\n".join(NAMES))
     return root
 
@@ -69,14 +73,24 @@ def write_list(root: Path) -> Path:
     return root
 
 
-def write_coco(root: Path, file: str = "annotations/instances_val2017.json", photos: str = "val2017") -> Path:
+def write_coco(
+    root: Path, file: str = "annotations/instances_val2017.json", photos: str = "val2017"
+) -> Path:
     content = {"images": [], "annotations": [], "categories": []}
-    content["categories"] = [{"id": 10 * (3 - i), "name": n} for i, n in enumerate(reversed(NAMES))]  # 30, 20, 10
+    content["categories"] = [
+        {"id": 10 * (3 - i), "name": n} for i, n in enumerate(reversed(NAMES))
+    ]  # 30, 20, 10
     for number, (name, (size, objects)) in enumerate(TINY.items()):
         write_photo(root / photos / name, size)
-        content["images"].append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
+        content["images"].append(
+            {"id": number, "file_name": name, "width": size[0], "height": size[1]}
+        )
         for n, (x1, y1, x2, y2) in objects:
-            row = {"id": len(content["annotations"]), "image_id": number, "category_id": 10 + 10 * NAMES.index(n)}
+            row = {
+                "id": len(content["annotations"]),
+                "image_id": number,
+                "category_id": 10 + 10 * NAMES.index(n),
+            }
             content["annotations"].append(row | {"bbox": [x1, y1, x2 - x1, y2 - y1], "iscrowd": 0})
     write_text(root / file, json.dumps(content))
     return root
@@ -87,7 +101,9 @@ def write_yolo(root: Path) -> Path:
         write_photo(root / "images/val" / name, size)
         (w, h), lines = size, []
         for n, (x1, y1, x2, y2) in objects:
-            lines.append(f"{NAMES.index(n)} {(x1 + x2) / 2 / w} {(y1 + y2) / 2 / h} {(x2 - x1) / w} {(y2 - y1) / h}\n")
+            lines.append(
+                f"{NAMES.index(n)} {(x1 + x2) / 2 / w} {(y1 + y2) / 2 / h} {(x2 - x1) / w} {(y2 - y1) / h}\n"
+            )
         write_text(root / "labels/val" / f"{Path(name).stem}.txt", "".join(lines))
     write_text(root / "data.yaml", f"path: .\nval: images/val\nnames: [{', '.join(NAMES)}]\n")
     return root
@@ -103,9 +119,15 @@ def test_every_format_gives_the_same_truth(tmp_path, kind):
     assert data.truth.classes == NAMES
     assert data.truth.image.tolist() == [0, 0, 2]
     assert data.truth.label.tolist() == [1, 0, 2]
-    np.testing.assert_array_equal(data.truth.xyxy, [[0, 0, 40, 20], [10, 5, 20, 15], [32, 0, 64, 24]])
+    np.testing.assert_array_equal(
+        data.truth.xyxy, [[0, 0, 40, 20], [10, 5, 20, 15], [32, 0, 64, 24]]
+    )
     assert not data.truth.difficult.any() and data.skipped == () and data.split == "val"
-    assert [cv2.imread(str(path)).shape[:2] for path in data.photos] == [(20, 40), (50, 30), (48, 64)]
+    assert [cv2.imread(str(path)).shape[:2] for path in data.photos] == [
+        (20, 40),
+        (50, 30),
+        (48, 64),
+    ]
     assert splits_of(tmp_path) == ("val",)
 
 
@@ -126,7 +148,9 @@ def test_photos_are_found_without_annotations(tmp_path, kind):
 def test_voc_corners_count_from_one_and_include_the_last_pixel(tmp_path):
     write_voc(tmp_path)
     # the pixel columns 3, 4, 5 (from 1) lie between the edges 2 and 5 (from 0)
-    write_text(tmp_path / "Annotations/a.xml", xml("a.jpg", (40, 20), xml_object("cat", (3, 7, 5, 7.5))))
+    write_text(
+        tmp_path / "Annotations/a.xml", xml("a.jpg", (40, 20), xml_object("cat", (3, 7, 5, 7.5)))
+    )
     assert load_split(tmp_path, "val").truth.xyxy[0].tolist() == [2, 6, 5, 7.5]
 
 
@@ -168,10 +192,15 @@ def test_voc_difficult_objects_are_kept_and_parts_are_not_objects(tmp_path):
 def test_voc_classes_are_vocs_twenty_or_the_names_of_all_splits(tmp_path):
     write_voc(tmp_path, "val")
     (tmp_path / "classes.txt").unlink()
-    assert load_split(tmp_path, "val").truth.classes[6:8] == ("car", "cat")  # cat, dog and person are VOC's
+    assert load_split(tmp_path, "val").truth.classes[6:8] == (
+        "car",
+        "cat",
+    )  # cat, dog and person are VOC's
     assert len(load_split(tmp_path, "val").truth.classes) == 20
     write_photo(tmp_path / "JPEGImages/z.jpg", (9, 9))
-    write_text(tmp_path / "Annotations/z.xml", xml("z.jpg", (9, 9), xml_object("zebra", (1, 1, 9, 9))))
+    write_text(
+        tmp_path / "Annotations/z.xml", xml("z.jpg", (9, 9), xml_object("zebra", (1, 1, 9, 9)))
+    )
     write_text(tmp_path / "ImageSets/Main/train.txt", "z\n")
     for split in ("train", "val"):
         assert load_split(tmp_path, split).truth.classes == ("cat", "dog", "person", "zebra")
@@ -223,9 +252,13 @@ def test_the_photo_is_named_by_its_file_not_by_the_annotation(tmp_path):
 def test_voc_photos_may_be_png_and_lie_in_folders_and_lists_may_name_files(tmp_path):
     write_voc(tmp_path)
     write_photo(tmp_path / "JPEGImages/sub/d.PNG", (8, 8))
-    write_text(tmp_path / "Annotations/sub/d.xml", xml("d.png", (8, 8), xml_object("cat", (1, 1, 8, 8))))
+    write_text(
+        tmp_path / "Annotations/sub/d.xml", xml("d.png", (8, 8), xml_object("cat", (1, 1, 8, 8)))
+    )
     write_photo(tmp_path / "JPEGImages/b.png", (8, 8))  # b.jpg comes before it
-    (tmp_path / "ImageSets/Main/val.txt").write_bytes(b"\xef\xbb\xbfsub/d\r\n\r\nb.jpg \r\n")  # BOM, CRLF, blank
+    (tmp_path / "ImageSets/Main/val.txt").write_bytes(
+        b"\xef\xbb\xbfsub/d\r\n\r\nb.jpg \r\n"
+    )  # BOM, CRLF, blank
     assert load_split(tmp_path, "val").truth.image_ids == ("sub/d.PNG", "b.jpg")
 
 
@@ -249,7 +282,12 @@ def test_a_voc_devkit_is_found_inside_its_folder(tmp_path, inside):
 
 @pytest.mark.parametrize(
     "file, photos",
-    [("val.json", "."), ("val.json", "images"), ("annotations/val.json", "images/val"), ("x/val.json", "images")],
+    [
+        ("val.json", "."),
+        ("val.json", "images"),
+        ("annotations/val.json", "images/val"),
+        ("x/val.json", "images"),
+    ],
 )
 def test_coco_photos_are_found_near_the_json(tmp_path, file, photos):
     write_coco(tmp_path, file, photos)
@@ -286,7 +324,9 @@ def test_yolo_photos_without_a_label_file_have_no_objects(tmp_path):
     (tmp_path / "labels/val/a.txt").unlink()
     assert load_split(tmp_path, "val").truth.image.tolist() == [2]
     shutil.rmtree(tmp_path / "labels")
-    with pytest.raises(InputError, match=r"labels/val/a.txt: label file is missing, as for all of val"):
+    with pytest.raises(
+        InputError, match=r"labels/val/a.txt: label file is missing, as for all of val"
+    ):
         load_split(tmp_path, "val")
 
 
@@ -310,5 +350,10 @@ def test_photos_are_found_in_files_and_folders(tmp_path):
 
 
 def test_reading_data_needs_no_torch():
-    modules = "import harness.data.dataset, harness.data.demo, harness.data.doctor, harness.data.voc2007"
-    subprocess.run([sys.executable, "-c", f"import sys; {modules}; assert 'torch' not in sys.modules"], check=True)
+    modules = (
+        "import harness.data.dataset, harness.data.demo, harness.data.doctor, harness.data.voc2007"
+    )
+    subprocess.run(
+        [sys.executable, "-c", f"import sys; {modules}; assert 'torch' not in sys.modules"],
+        check=True,
+    )

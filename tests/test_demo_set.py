@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from evaluate.tables import InputError
-from harness.data import demo, shapes
+from evaluate.exceptions import InputError
+from harness.data import demo, demo_shapes
 from harness.data.dataset import load_split, splits_of
 from harness.data.demo import draw_scene, make_demo
 from harness.data.doctor import diagnose
@@ -22,7 +22,9 @@ def small(tmp_path_factory):
 
 def hashes(root):
     files = (path for path in root.rglob("*") if path.is_file())
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+    }
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(small, tmp_path):
@@ -43,7 +45,14 @@ def test_asking_for_more_photos_keeps_the_first_ones(small, tmp_path):
 
 def test_it_loads_with_no_finding_and_every_class(small):
     found = diagnose(small)
-    assert found.problems == () and found.classes == ("fish", "kite", "leaf", "mug", "rocket", "star")
+    assert found.problems == () and found.classes == (
+        "fish",
+        "kite",
+        "leaf",
+        "mug",
+        "rocket",
+        "star",
+    )
     assert splits_of(small) == ("test", "train", "val")
     data = load_split(small, "train")
     assert len(data.photos) == 30 and data.skipped == ()
@@ -57,7 +66,9 @@ def test_every_box_lies_inside_its_photo_and_truncated_ones_touch_its_border(sma
         root = ET.parse(file).getroot()
         width, height = (int(root.find(f"size/{key}").text) for key in ("width", "height"))
         for found in root.iter("object"):
-            x1, y1, x2, y2 = (int(found.find(f"bndbox/{key}").text) for key in ("xmin", "ymin", "xmax", "ymax"))
+            x1, y1, x2, y2 = (
+                int(found.find(f"bndbox/{key}").text) for key in ("xmin", "ymin", "xmax", "ymax")
+            )
             assert 1 <= x1 < x2 <= width and 1 <= y1 < y2 <= height
             touches = x1 == 1 or y1 == 1 or x2 == width or y2 == height
             assert touches or found.find("truncated").text == "0"
@@ -68,7 +79,7 @@ def test_a_box_is_the_tight_one_of_the_pixels_inside_the_photo(monkeypatch):
     patch = np.zeros((20, 20, 5), np.uint8)
     patch[6:10, 4:16, 3] = 255
     patch[6:10, 4:16, :3] = (0, 0, 255)
-    monkeypatch.setattr(shapes, "render", lambda *_: patch)
+    monkeypatch.setattr(demo_shapes, "render", lambda *_: patch)
     monkeypatch.setattr(demo, "SIZES", ((40, 56),))
     whole = cut = 0
     for i in range(120):
@@ -98,12 +109,14 @@ def test_things_keep_enough_visible_and_some_scenes_are_special():
 
 def test_every_drawing_fills_its_frame_and_is_told_by_its_outline():
     covers = {}
-    for name in shapes.DRAWINGS:
-        points = np.concatenate([part.points for part in shapes.DRAWINGS[name]()])
+    for name in demo_shapes.DRAWINGS:
+        points = np.concatenate([part.points for part in demo_shapes.DRAWINGS[name]()])
         assert np.abs(points).max() <= 1.05 and np.ptp(points, axis=0).max() > 1.5
-        patch = shapes.render(name, 100, np.eye(2), np.full((4, 3), 128.0), 0.0)
+        patch = demo_shapes.render(name, 100, np.eye(2), np.full((4, 3), 128.0), 0.0)
         assert patch.dtype == np.uint8 and patch.shape[0] == patch.shape[1] and patch.shape[2] == 5
-        assert not patch[[0, -1], :, 3].any() and not patch[:, [0, -1], 3].any()  # the border cuts nothing off
+        assert (
+            not patch[[0, -1], :, 3].any() and not patch[:, [0, -1], 3].any()
+        )  # the border cuts nothing off
         middle = patch.shape[0] // 2
         covers[name] = patch[middle - 60 : middle + 60, middle - 60 : middle + 60, 3] > 127
     for a in covers:
@@ -127,6 +140,12 @@ def test_it_writes_to_a_new_folder_whole_or_not_at_all(tmp_path):
     assert not (tmp_path / "new").exists()
     (tmp_path / "new").mkdir()
     seen = []
-    make_demo(tmp_path / "new", train=2, val=1, test=1, progress=lambda jobs: (seen.append(j) or j for j in jobs))
+    make_demo(
+        tmp_path / "new",
+        train=2,
+        val=1,
+        test=1,
+        progress=lambda jobs: (seen.append(j) or j for j in jobs),
+    )
     assert seen == [("train", 0), ("train", 1), ("val", 0), ("test", 0)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "new"]

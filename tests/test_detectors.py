@@ -4,18 +4,20 @@ import numpy as np
 import pytest
 import torch
 
+from evaluate.metrics.voc import voc_map
 from evaluate.nms import nms
 from evaluate.tables import Detections, GroundTruth
-from evaluate.voc_map import voc_map
-from harness import checkpoint
-from harness.backends import Decoded
-from harness.config import Recipe
+from harness.build import build
+from harness.inference.backends import Decoded
+from harness.recipe import Recipe
 from models import darknet
 
 CLASSES = ("cat", "dog", "bird")
 NOTHING = (torch.zeros(0, dtype=torch.long), torch.zeros(0, 4))
 MODELS = {
-    f"{name} {head}": Recipe(name, head, balance=(1.0,) if name.startswith("yolov1") else (4.0, 1.0, 0.4))
+    f"{name} {head}": Recipe(
+        name, head, balance=(1.0,) if name.startswith("yolov1") else (4.0, 1.0, 0.4)
+    )
     for name in ("yolov1-resnet18", "yolov3", "yolov5n")
     for head in ("tuned", "report")
 }
@@ -26,7 +28,7 @@ def model(request, monkeypatch):
     """A random detector; YOLOv3 is an eighth as wide, all 75 convolutions."""
     torch.manual_seed(0)
     monkeypatch.setattr(darknet, "WIDTH", 4)
-    return checkpoint.build(MODELS[request.param], CLASSES)
+    return build(MODELS[request.param], CLASSES)
 
 
 def total_loss(model, photos, targets):
@@ -34,9 +36,14 @@ def total_loss(model, photos, targets):
 
 
 def test_gradient_reaches_every_parameter(model):
-    target = (torch.tensor([0, 1, 2]), torch.tensor([[2.0, 2, 14, 16], [10, 20, 60, 90], [5, 5, 120, 125]]))
+    target = (
+        torch.tensor([0, 1, 2]),
+        torch.tensor([[2.0, 2, 14, 16], [10, 20, 60, 90], [5, 5, 120, 125]]),
+    )
     total_loss(model, torch.rand(2, 3, 128, 128), [target, target]).backward()
-    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
+    assert [
+        name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+    ] == []
 
 
 def test_an_image_without_objects_is_background_only(model):
@@ -44,7 +51,9 @@ def test_an_image_without_objects_is_background_only(model):
     torch.stack(list(parts.values())).sum().backward()
     background = "object" if model.head == "tuned" else "no_object"
     assert [name for name, part in parts.items() if part > 0] == [background]
-    assert all(part >= 0 for part in parts.values()) and len(parts) == (3 if model.head == "tuned" else 4)
+    assert all(part >= 0 for part in parts.values()) and len(parts) == (
+        3 if model.head == "tuned" else 4
+    )
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
 
 
@@ -63,7 +72,9 @@ def test_training_learns_one_image(model):
         total_loss(model, photo, [(labels, xyxy)]).backward()
         optimizer.step()
     with torch.no_grad():
-        boxes, scores = (values[0].numpy() for values in model.decode(model(photo)))  # with this batch's statistics
+        boxes, scores = (
+            values[0].numpy() for values in model.decode(model(photo))
+        )  # with this batch's statistics
     box, label = np.nonzero(scores > 0.001)
     found = Detections(("a",), CLASSES, 0 * box, label, boxes[box], scores[box, label])
     none = np.zeros(len(labels), np.int32)
@@ -76,7 +87,9 @@ def assert_same(found, expected):
         assert torch.allclose(torch.as_tensor(got), want, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore")  # torch.jit is deprecated, and its tracer says which numbers become constants
+@pytest.mark.filterwarnings(
+    "ignore"
+)  # torch.jit is deprecated, and its tracer says which numbers become constants
 @torch.no_grad()
 def test_torchscript_gives_the_same_boxes(model, tmp_path):
     whole, photos = Decoded(model.eval()), torch.rand(2, 3, 64, 96)

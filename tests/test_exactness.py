@@ -5,16 +5,22 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from evaluate.coco import NAMES, coco_map
-from evaluate.matching import match
-from evaluate.voc_map import score, voc_map
+from evaluate.metrics.coco import NAMES, coco_map
+from evaluate.metrics.matching import match
+from evaluate.metrics.voc import score, voc_map
 from tests.oracles import detections, devkit_ap, pycocotools_curves, reordered, truths
 
 quick = settings(
-    deadline=None, derandomize=True, database=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 edge = st.integers(0, 4).map(lambda n: 20 * n)  # box sides from 0 to 160: of all three sizes
-box = st.tuples(edge, edge, edge, edge).map(lambda b: (min(b[::2]), min(b[1::2]), 2 * max(b[::2]), 2 * max(b[1::2])))
+box = st.tuples(edge, edge, edge, edge).map(
+    lambda b: (min(b[::2]), min(b[1::2]), 2 * max(b[::2]), 2 * max(b[1::2]))
+)
 place = st.tuples(st.integers(0, 1), st.integers(0, 2))  # image, class
 score_level = st.integers(0, 3).map(lambda n: n / 3)
 
@@ -25,9 +31,12 @@ def tables(draw):
     there = draw(st.lists(st.tuples(place, box, st.booleans()), min_size=1, max_size=6))
     assume(not all(hard for _, _, hard in there))
     repeated = st.sampled_from([(where, xyxy) for where, xyxy, _ in there])
-    found = draw(st.lists(st.tuples(st.one_of(repeated, st.tuples(place, box)), score_level), max_size=12))
+    found = draw(
+        st.lists(st.tuples(st.one_of(repeated, st.tuples(place, box)), score_level), max_size=12)
+    )
     truth = truths(
-        *[(*where, *xyxy) for where, xyxy, _ in there], difficult=[row for row, (*_, hard) in enumerate(there) if hard]
+        *[(*where, *xyxy) for where, xyxy, _ in there],
+        difficult=[row for row, (*_, hard) in enumerate(there) if hard],
     )
     return detections(*[(*where, level, *xyxy) for (where, xyxy), level in found]), truth
 
@@ -46,7 +55,9 @@ def test_voc_ap_is_the_devkits(drawn, iou_min, eleven_point):
 def test_coco_ap_is_pycocotools_to_the_bit(drawn):
     dets, truth = drawn
     found = coco_map(dets, truth)
-    assert [-1.0 if found[name] is None else found[name] for name in NAMES] == pycocotools_curves(*drawn)[2].tolist()
+    assert [-1.0 if found[name] is None else found[name] for name in NAMES] == pycocotools_curves(
+        *drawn
+    )[2].tolist()
 
 
 @given(tables(), st.integers(0, 99))
@@ -66,12 +77,18 @@ def test_matching_once_serves_every_threshold(drawn):
     matches = match(dets, truth)
     for iou_min in np.linspace(0.5, 0.95, 10):
         once = score(matches, iou_min=iou_min)
-        np.testing.assert_allclose(once.ap, devkit_ap(dets, truth, iou_min=iou_min), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(
+            once.ap, devkit_ap(dets, truth, iou_min=iou_min), rtol=0, atol=1e-12
+        )
 
 
 def test_nothing_found_scores_zero_by_every_rule():
     truth = truths((0, 0, 0, 0, 50, 50), (1, 1, 0, 0, 20, 20))
-    assert voc_map(detections(), truth).mean == voc_map(detections(), truth, eleven_point=True).mean == 0
+    assert (
+        voc_map(detections(), truth).mean
+        == voc_map(detections(), truth, eleven_point=True).mean
+        == 0
+    )
     assert coco_map(detections(), truth)["AP"] == 0 == pycocotools_curves(detections(), truth)[2][0]
     assert voc_map(detections(), truth).per_class == coco_map(detections(), truth)["per_class"]
 
@@ -81,4 +98,6 @@ def test_a_recall_level_is_reached_by_exactly_its_share_of_truths(recall):
     # 10 truths, `recall` hits and no false alarm: precision 1 at the levels 0, 0.1 ... recall / 10
     truth = truths(*[(0, 0, 20 * i, 0, 20 * i + 10, 10) for i in range(10)])
     dets = detections(*[(0, 0, 0.5, 20 * i, 0, 20 * i + 10, 10) for i in range(recall)])
-    assert voc_map(dets, truth, eleven_point=True).mean == pytest.approx((recall + 1 if recall else 0) / 11)
+    assert voc_map(dets, truth, eleven_point=True).mean == pytest.approx(
+        (recall + 1 if recall else 0) / 11
+    )

@@ -1,4 +1,4 @@
-"""submit.formats: the CSV by hand, round trips, and every trap that a submission has fallen into."""
+"""submit.csv.formats: the CSV by hand, round trips, and every trap that a submission has fallen into."""
 
 import csv
 
@@ -7,12 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evaluate.tables import Detections, InputError
-from evaluate.voc_map import voc_map
-from submit import rows as submission_rows
-from submit.formats import read, write
-from submit.profile import load_profile
-from submit.rows import Columns, SubmissionError
+from evaluate.exceptions import InputError
+from evaluate.metrics.voc import voc_map
+from evaluate.tables import Detections
+from submit.csv import rows as submission_rows
+from submit.csv.formats import read, write
+from submit.csv.profile import load_profile
+from submit.csv.rows import Columns, SubmissionError
 from tests.oracles import detections, random_tables, truths
 
 HEADER = "id,image_id,prediction_list\n"
@@ -66,8 +67,18 @@ def test_a_table_comes_back_and_is_written_again_to_the_byte(tmp_path, seed):
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "s.csv").read_bytes()
 
 
-@given(st.lists(st.tuples(*[st.floats(-50, 5000, width=32)] * 2, *[st.floats(0, 500, width=32)] * 2, st.floats(0, 1))))
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(
+            *[st.floats(-50, 5000, width=32)] * 2,
+            *[st.floats(0, 500, width=32)] * 2,
+            st.floats(0, 1),
+        )
+    )
+)
+@settings(
+    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_rounding_keeps_the_order_and_turns_no_box_inside_out(tmp_path, boxes):
     rows = [(0, 0, score, x, y, x + width, y + height) for x, y, width, height, score in boxes]
     dets = detections(*rows)
@@ -89,18 +100,29 @@ def test_a_box_under_one_pixel_becomes_one_pixel(tmp_path):
     assert read(tmp_path / "s.csv").xyxy.tolist() == [[10, 20, 11, 21]]
 
 
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=4, unique=True))
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=4, unique=True)
+)
+@settings(
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_any_class_and_image_names_survive(tmp_path, names):
     images = tuple(name + "x" for name in names)
     n = np.arange(len(names))
-    dets = Detections(images, tuple(names), n, n, np.tile([0, 0, 5, 5], (len(n), 1)), np.full(len(n), 0.5))
+    dets = Detections(
+        images, tuple(names), n, n, np.tile([0, 0, 5, 5], (len(n), 1)), np.full(len(n), 0.5)
+    )
     write(dets, tmp_path / "s.csv")
-    assert as_rows(read(tmp_path / "s.csv", names)) == as_rows(read(tmp_path / "s.csv")) == as_rows(dets)
+    assert (
+        as_rows(read(tmp_path / "s.csv", names))
+        == as_rows(read(tmp_path / "s.csv"))
+        == as_rows(dets)
+    )
 
 
 @pytest.mark.parametrize(
-    "name", ["it's", 'a "dog"', "a, b", "'", '"', '", "', "', '", "it\\'s", "d\\og", "é", "%s {}", "\n"]
+    "name",
+    ["it's", 'a "dog"', "a, b", "'", '"', '", "', "', '", "it\\'s", "d\\og", "é", "%s {}", "\n"],
 )
 def test_awkward_class_names_survive(tmp_path, name):
     dets = Detections(("a",), (name,), [0], [0], [[0, 0, 5, 5]], [0.5])
@@ -136,7 +158,10 @@ def test_an_empty_cell_is_an_image_without_boxes(tmp_path, cell):
 @pytest.mark.parametrize(
     ("cell", "wrong"),
     [
-        ("[['dog', np.float32(0.9), 1, 1, 5, 5]]", "want a Python list, .*write plain numbers: NumPy prints"),
+        (
+            "[['dog', np.float32(0.9), 1, 1, 5, 5]]",
+            "want a Python list, .*write plain numbers: NumPy prints",
+        ),
         ("[['dog', 0.9, 1, 1, 5, 5]", "want a Python list, there is "),
         ("dog 0.9 1 1 5 5", "want a Python list"),
         ("{'dog': 1}", "want a Python list"),
@@ -144,7 +169,10 @@ def test_an_empty_cell_is_an_image_without_boxes(tmp_path, cell):
         ("None", "want a Python list"),
         ("[" * 100_000, "want a Python list"),
         ("-" * 100_000 + "1", "want a Python list"),
-        ("['dog', 0.9, 1, 1, 5, 5]", r"box 1 of 6: want \[class, score, xmin, ymin, xmax, ymax\], there is dog"),
+        (
+            "['dog', 0.9, 1, 1, 5, 5]",
+            r"box 1 of 6: want \[class, score, xmin, ymin, xmax, ymax\], there is dog",
+        ),
         ("[['dog', 0.9, 1, 1, 5, 5], ['dog', 0.9, 1, 1, 5]]", "box 2 of 2: want .class, score"),
         ("[['dog', 0.9, 1, 1, 5, 5, 5]]", "box 1 of 1: want .class, score"),
         ("[('dog', 0.9, 1, 1, 5, 5)]", "box 1 of 1: want .class, score"),
@@ -157,7 +185,10 @@ def test_an_empty_cell_is_an_image_without_boxes(tmp_path, cell):
         ("[['dog', nan, 1, 1, 5, 5]]", "want a Python list"),
         ("[['dog', 1e999, 1, 1, 5, 5]]", "want a score from 0 to 1"),
         ("[['dog', -0.1, 1, 1, 5, 5]]", "want a score from 0 to 1"),
-        ("[['dog', 0.5, 1, 1, 5, 5], ['dog', 91, 1, 1, 5, 5]]", "box 2 of 2: want a score .*, there is .'dog', 91"),
+        (
+            "[['dog', 0.5, 1, 1, 5, 5], ['dog', 91, 1, 1, 5, 5]]",
+            "box 2 of 2: want a score .*, there is .'dog', 91",
+        ),
         ("[['dog', 0.5, 1, 1, 1e999, 5]]", "want corners in pixels"),
         (f"[['dog', 0.5, 1, 1, 5, 1{'0' * 400}]]", "int too large"),
         (
@@ -199,7 +230,9 @@ def test_every_bad_row_is_reported_at_once_by_its_line(tmp_path):
         "image f has no row",
         "image g has no row",
     ]
-    with pytest.raises(SubmissionError, match=r"s.csv: line 2, .*; line 5, .*; line 6, [^;]*; and 5 more$"):
+    with pytest.raises(
+        SubmissionError, match=r"s.csv: line 2, .*; line 5, .*; line 6, [^;]*; and 5 more$"
+    ):
         read(path, ["dog"], image_ids=list("abcdefg"))
 
 
@@ -219,7 +252,10 @@ def test_every_bad_row_is_reported_at_once_by_its_line(tmp_path):
             HEADER + "1,a,[['dog', 0.9, 1, 1, 5, 5]]\n",
             "line 2, id 1, image a: want 3 columns, there are 8: is the cell in quotes?",
         ),
-        (HEADER + "1,a\n2,b,[]\n", "line 2, id 1, image a: want 3 columns, there are 2: is the cell in quotes?"),
+        (
+            HEADER + "1,a\n2,b,[]\n",
+            "line 2, id 1, image a: want 3 columns, there are 2: is the cell in quotes?",
+        ),
         (HEADER + '1,a,"[]\n2,b,[]\n', "line 2: not a row of a CSV: unexpected end of data"),
         (HEADER + '1,a,"[]"x\n', "line 2: not a row of a CSV: ',' expected after '\"'"),
         (HEADER + "0,a,[]\n", "line 2, id 0, image a: want an id from 1 to 1"),
@@ -256,7 +292,9 @@ def test_order_of_the_rows_is_free_and_images_come_as_asked(tmp_path):
 
 
 def test_classes_that_are_not_given_are_those_of_the_file_sorted(tmp_path):
-    path = one_cell(tmp_path, "[['dog', 0.5, 1, 1, 5, 5], ['ant', 0.5, 1, 1, 5, 5], ['dog', 0.4, 1, 1, 5, 5]]")
+    path = one_cell(
+        tmp_path, "[['dog', 0.5, 1, 1, 5, 5], ['ant', 0.5, 1, 1, 5, 5], ['dog', 0.4, 1, 1, 5, 5]]"
+    )
     assert read(path).classes == ("ant", "dog") and read(path).label.tolist() == [1, 0, 1]
     assert read(path, ["dog", "cow", "ant"]).label.tolist() == [0, 2, 0]
 
@@ -273,14 +311,19 @@ def test_the_sample_gives_ids_and_order(tmp_path):
         "line 2, id 0007, image b: want the sample's id 0012",
         "line 3, id 1, image a: want the sample's id 0007",
     ]
-    assert problems(saved(tmp_path, HEADER + "0007,a,[]\n"), sample=sample) == ["image b has no row"]
+    assert problems(saved(tmp_path, HEADER + "0007,a,[]\n"), sample=sample) == [
+        "image b has no row"
+    ]
 
 
 @pytest.mark.parametrize(
     ("rows", "wrong"),
     [
         ("1,a,[]\n", "sample.csv lists not all images of the table, it lacks: 1, such as b"),
-        ("1,a,[]\n2,b,[]\n3,c,[]\n", "sample.csv lists images that are not in the table: 1, such as c"),
+        (
+            "1,a,[]\n2,b,[]\n3,c,[]\n",
+            "sample.csv lists images that are not in the table: 1, such as c",
+        ),
         ("1,a,[]\n2,a,[]\n", "sample.csv: want every image and every id once"),
         ("1,a,[]\n1,b,[]\n", "sample.csv: want every image and every id once"),
         ("1,a,[]\n2,b\n", "sample.csv: line 3, id 2, image b: want 3 columns, there are 2"),
@@ -295,14 +338,17 @@ def test_a_sample_that_does_not_fit_is_refused_and_the_old_file_stays(tmp_path, 
 
 def test_the_truth_as_a_submission_scores_one(tmp_path):
     truth = truths((0, 0, 10, 10, 60, 40), (1, 1, 0, 0, 5.5, 7.25))
-    write(Detections(truth.image_ids, truth.classes, truth.image, truth.label, truth.xyxy, [1, 1]), tmp_path / "s.csv")
+    write(
+        Detections(truth.image_ids, truth.classes, truth.image, truth.label, truth.xyxy, [1, 1]),
+        tmp_path / "s.csv",
+    )
     assert voc_map(read(tmp_path / "s.csv"), truth, iou_min=0.99).mean == 1
 
 
 @pytest.fixture
 def compiled(monkeypatch):
     """Files of any size are read by compiled code where they are plain."""
-    monkeypatch.setattr("submit.cells.PLENTY", 0)
+    monkeypatch.setattr("submit.csv.cells.PLENTY", 0)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -310,16 +356,24 @@ def test_compiled_code_reads_the_same_table_to_the_bit(tmp_path, monkeypatch, se
     dets, _ = random_tables(seed)
     write(dets, tmp_path / "s.csv")
     slow = read(tmp_path / "s.csv", dets.classes)
-    monkeypatch.setattr("submit.cells.PLENTY", 0)
-    monkeypatch.setattr("submit.cells.read", None)
+    monkeypatch.setattr("submit.csv.cells.PLENTY", 0)
+    monkeypatch.setattr("submit.csv.cells.read", None)
     fast = read(tmp_path / "s.csv", dets.classes)
     for column in ("image", "label", "xyxy", "score"):
         assert getattr(fast, column).tobytes() == getattr(slow, column).tobytes()
 
 
 def test_plain_and_other_cells_of_one_file_stay_in_order(tmp_path, compiled):
-    cells = ["[['dog', 0.5, 1, 1, 5, 5]]", "[['dog', 5e-1, 2, 1, 5, 5]]", "", "[['cat', 0.50, 3, 1, 5, 5.0]]"]
-    path = saved(tmp_path, HEADER + "".join(f'{n},{n}.jpg,"{cell}"\n' for n, cell in enumerate(cells, start=1)))
+    cells = [
+        "[['dog', 0.5, 1, 1, 5, 5]]",
+        "[['dog', 5e-1, 2, 1, 5, 5]]",
+        "",
+        "[['cat', 0.50, 3, 1, 5, 5.0]]",
+    ]
+    path = saved(
+        tmp_path,
+        HEADER + "".join(f'{n},{n}.jpg,"{cell}"\n' for n, cell in enumerate(cells, start=1)),
+    )
     table = read(path, ["dog", "cat"])
     assert (table.image.tolist(), table.label.tolist()) == ([0, 1, 3], [0, 0, 1])
     assert table.xyxy[:, 0].tolist() == [0, 1, 2] and table.score.tolist() == [0.5] * 3
@@ -346,7 +400,10 @@ def test_compiled_code_finds_the_same_faults(tmp_path, compiled, cell, wrong):
         read(path, ["dog"])
 
 
-@given(st.text(st.sampled_from("1a,\"\n\r[]'"), max_size=30), st.sampled_from(["voc-list", "global-wheat"]))
+@given(
+    st.text(st.sampled_from("1a,\"\n\r[]'"), max_size=30),
+    st.sampled_from(["voc-list", "global-wheat"]),
+)
 @settings(deadline=None, derandomize=True, max_examples=300)
 def test_rows_found_without_a_copy_are_those_of_csv(text, name):
     columns = Columns.of(load_profile(name))

@@ -1,4 +1,4 @@
-"""evaluate.fuse: laws that hold for every method, what went into a box, and what is refused."""
+"""evaluate.ensemble.fuse: laws that hold for every method, what went into a box, and what is refused."""
 
 from dataclasses import replace
 
@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from evaluate.boxes import iou_rowwise
-from evaluate.fuse import Rule, fuse
+from evaluate.ensemble.fuse import Rule, fuse
+from evaluate.ensemble.pool import by_images, pool
+from evaluate.exceptions import InputError
 from evaluate.nms import nms
-from evaluate.pool import by_images, pool
-from evaluate.tables import Detections, InputError
+from evaluate.tables import Detections
 from tests.oracles import detections, random_tables, reordered
 
 RULES = [
@@ -31,8 +32,14 @@ def tables(seed, count=3, *, ties=True):
     """Tables over the same images and classes, with equal scores, repeated boxes and boxes without area."""
     rng = np.random.default_rng(seed)
     found = [random_tables(seed + 100 * k)[0] for k in range(count)]
-    scores = [t.score if ties else rng.permutation(len(t)) / len(t) * 0.9 + 0.01 * (k + 1) for k, t in enumerate(found)]
-    return [replace(t, image_ids=found[0].image_ids, score=np.maximum(s, 0.01)) for t, s in zip(found, scores)]
+    scores = [
+        t.score if ties else rng.permutation(len(t)) / len(t) * 0.9 + 0.01 * (k + 1)
+        for k, t in enumerate(found)
+    ]
+    return [
+        replace(t, image_ids=found[0].image_ids, score=np.maximum(s, 0.01))
+        for t, s in zip(found, scores)
+    ]
 
 
 def content(dets):
@@ -51,12 +58,18 @@ def members(fused):
 
 @pytest.mark.parametrize("rule", RULES, ids=ids)
 @pytest.mark.parametrize("seed", range(5))
-def test_the_order_of_rows_changes_nothing_and_that_of_images_and_classes_only_the_order(rule, seed):
+def test_the_order_of_rows_changes_nothing_and_that_of_images_and_classes_only_the_order(
+    rule, seed
+):
     given = tables(seed)
     fused = fuse(given, rule, weights=[2, 1, 1]).dets
     rng = np.random.default_rng(seed)
-    assert_same(fuse([t.take(rng.permutation(len(t))) for t in given], rule, weights=[2, 1, 1]).dets, fused)
-    other = fuse([reordered(t, seed + k) for k, t in enumerate(given)], rule, weights=[2, 1, 1]).dets
+    assert_same(
+        fuse([t.take(rng.permutation(len(t))) for t in given], rule, weights=[2, 1, 1]).dets, fused
+    )
+    other = fuse(
+        [reordered(t, seed + k) for k, t in enumerate(given)], rule, weights=[2, 1, 1]
+    ).dets
     assert content(other) == content(fused)
 
 
@@ -74,7 +87,7 @@ def test_blocks_of_images_on_any_number_of_threads_change_nothing(rule, rows, mo
     given, weights = tables(3), [[2, 0, 1], [1, 0, 1], [0, 0, 3]]
     whole = fuse(given, rule, weights=weights)
     monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 3)
-    monkeypatch.setattr("evaluate.pool.BLOCK", rows)
+    monkeypatch.setattr("evaluate.ensemble.pool.BLOCK", rows)
     blocks = fuse(given, rule, weights=weights)
     assert_same(blocks.dets, whole.dets)
     assert members(blocks) == members(whole)
@@ -83,9 +96,11 @@ def test_blocks_of_images_on_any_number_of_threads_change_nothing(rule, rows, mo
 def test_blocks_are_whole_images_and_no_larger_than_they_may_be(monkeypatch):
     rows = pool(tables(3), ("a", "b", "c"), 0)
     assert by_images(len, rows) == [len(rows)]
-    monkeypatch.setattr("evaluate.pool.BLOCK", 90)
+    monkeypatch.setattr("evaluate.ensemble.pool.BLOCK", 90)
     images = by_images(lambda block: set(block.image.tolist()), rows)
-    assert len(images) > 1 and sorted(sum(map(list, images), [])) == sorted(set(rows.image.tolist()))
+    assert len(images) > 1 and sorted(sum(map(list, images), [])) == sorted(
+        set(rows.image.tolist())
+    )
     assert max(by_images(len, rows)) <= 90 and sum(by_images(len, rows)) == len(rows)
 
 
@@ -162,7 +177,11 @@ def test_a_wbf_box_is_the_mean_of_its_members_by_weighted_score_and_every_row_is
     fused = fuse(given, Rule(members_iou=1), weights=weights)
     assert len(fused.row) == sum(map(len, given))
     for box in range(len(fused.dets)):
-        mine = [(given[m], r, weights[m]) for m, r, b in zip(fused.model, fused.row, fused.into) if b == box]
+        mine = [
+            (given[m], r, weights[m])
+            for m, r, b in zip(fused.model, fused.row, fused.into)
+            if b == box
+        ]
         share = [weight * table.score[row] for table, row, weight in mine]
         mean = np.average([table.xyxy[row] for table, row, _ in mine], axis=0, weights=share)
         np.testing.assert_allclose(fused.dets.xyxy[box], mean, rtol=1e-5)
@@ -181,7 +200,9 @@ def test_soft_nms_agrees_with_the_slow_oracle(decay, seed):
 
 
 def rows(dets, score):
-    return sorted(zip(dets.image.tolist(), dets.label.tolist(), *dets.xyxy.T.tolist(), score.tolist()))
+    return sorted(
+        zip(dets.image.tolist(), dets.label.tolist(), *dets.xyxy.T.tolist(), score.tolist())
+    )
 
 
 def soft_scores(table, rule):
@@ -203,14 +224,18 @@ def soft_scores(table, rule):
 
 def test_soft_nms_returns_the_lowered_score_and_drops_a_twin():
     # IoU(BOX, NEAR) = 0.9: 0.8 * (1 - 0.9) = 0.08; the twin's 0.7 * (1 - 1) = 0
-    fused = fuse([detections((0, 0, 0.9, *BOX), (0, 0, 0.8, *NEAR), (0, 0, 0.7, *BOX))], Rule("soft-nms")).dets
+    fused = fuse(
+        [detections((0, 0, 0.9, *BOX), (0, 0, 0.8, *NEAR), (0, 0, 0.7, *BOX))], Rule("soft-nms")
+    ).dets
     np.testing.assert_allclose(fused.score, [0.9, 0.08], rtol=1e-5)
 
 
 def test_a_detectors_faint_boxes_around_its_best_do_not_lower_it():
     candidates = detections((0, 0, 0.9, *BOX), (0, 0, 0.1, *NEAR), (0, 0, 0.2, *BOX))
     assert fuse([candidates], Rule()).dets.score.tolist() == pytest.approx([0.9])
-    assert fuse([candidates], Rule(members_iou=1)).dets.score.tolist() == pytest.approx([0.4])  # (0.9 + 0.1 + 0.2) / 3
+    assert fuse([candidates], Rule(members_iou=1)).dets.score.tolist() == pytest.approx(
+        [0.4]
+    )  # (0.9 + 0.1 + 0.2) / 3
 
 
 def test_for_nms_scores_are_weighed_against_the_heaviest():
@@ -226,7 +251,9 @@ def test_nothing_in_nothing_out(rule):
 
 
 def test_rows_below_the_limit_are_left_out_and_those_at_it_stay():
-    fused = fuse([detections((0, 0, 0.1, *BOX), (0, 0, 0.0999, *FAR), (0, 1, 0, *BOX))], Rule(skip_below=0.1))
+    fused = fuse(
+        [detections((0, 0, 0.1, *BOX), (0, 0, 0.0999, *FAR), (0, 1, 0, *BOX))], Rule(skip_below=0.1)
+    )
     assert fused.row.tolist() == [0]
 
 
@@ -235,8 +262,16 @@ def test_rows_below_the_limit_are_left_out_and_those_at_it_stay():
     [
         ([], None, "at least one table"),
         ([detections((0, 0, 0, *BOX))], None, "^one: 1 scores are 0, want above 0"),
-        ([detections(), replace(detections(), image_ids=("a", "z"))], None, "^two: want the images of one; 1 are new "),
-        ([detections(), replace(detections(), classes=("cat", "dog"))], None, "0 are new, 1 are missing .such as bird"),
+        (
+            [detections(), replace(detections(), image_ids=("a", "z"))],
+            None,
+            "^two: want the images of one; 1 are new ",
+        ),
+        (
+            [detections(), replace(detections(), classes=("cat", "dog"))],
+            None,
+            "0 are new, 1 are missing .such as bird",
+        ),
         ([detections()], [1, 2], r"weights are \(2,\), want \(1,\)"),
         ([detections()], [0], "not all 0"),
         ([detections()], [-1], "want 0 or more"),
@@ -250,7 +285,14 @@ def test_what_cannot_be_fused_is_refused(given, weights, message):
 
 @pytest.mark.parametrize(
     "values",
-    [{"method": "mean"}, {"conf_type": "sum"}, {"decay": "cubic"}, {"iou": 45}, {"skip_below": -1}, {"sigma": 0}],
+    [
+        {"method": "mean"},
+        {"conf_type": "sum"},
+        {"decay": "cubic"},
+        {"iou": 45},
+        {"skip_below": -1},
+        {"sigma": 0},
+    ],
 )
 def test_a_rule_that_cannot_be_is_refused(values):
     (name,) = values

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluate.tables import Detections, InputError
-from submit.check import check
-from submit.formats import read, write
-from submit.profile import load_profile
-from submit.rows import SubmissionError
+from evaluate.exceptions import InputError
+from evaluate.tables import Detections
+from submit.csv.check import check
+from submit.csv.formats import read, write
+from submit.csv.profile import load_profile
+from submit.csv.rows import SubmissionError
 
 SIZES = [(100, 200), (50, 50), (10, 10)]  # height, width
 # a.png has a cat over its upper left quarter, and a dog; b.png a dog; c.png nothing
@@ -39,7 +40,9 @@ FILES = {
         "b_image,dog 0.25000 5 10 30 50\n"
         "c_image,none 1 0 0 1 1\n"
     ),
-    "global-wheat": ("image_id,PredictionString\na,0.90000 0 0 100 50 0.50000 20 10 40 80\nb,0.25000 5 10 25 40\nc,\n"),
+    "global-wheat": (
+        "image_id,PredictionString\na,0.90000 0 0 100 50 0.50000 20 10 40 80\nb,0.25000 5 10 25 40\nc,\n"
+    ),
     "yolo": (
         "image_id,PredictionString\n"
         "a.png,0 0.90000 0.250000 0.250000 0.500000 0.500000 1 0.50000 0.201000 0.500000 0.198000 0.800000\n"
@@ -52,7 +55,9 @@ FILES = {
 def table(name):
     one = "class" not in load_profile(name).fields
     labels, classes = ([0, 0, 0], ("wheat",)) if one else ([0, 1, 1], ("cat", "dog"))
-    return Detections(("a.png", "b.png", "c.png"), classes, [0, 0, 1], labels, [CAT, DOG, OTHER], [0.9, 0.5, 0.25])
+    return Detections(
+        ("a.png", "b.png", "c.png"), classes, [0, 0, 1], labels, [CAT, DOG, OTHER], [0.9, 0.5, 0.25]
+    )
 
 
 def saved(tmp_path, text, name="s.csv"):
@@ -73,7 +78,11 @@ def test_the_file_to_the_byte_and_back(tmp_path, name):
     assert (tmp_path / "s.csv").read_bytes().decode() == FILES[name]
     options = {"image_ids": dets.image_ids, "profile": profile, "sizes": SIZES}
     back = read(tmp_path / "s.csv", dets.classes, **options)
-    assert (back.image_ids, back.classes, back.image.tolist()) == (dets.image_ids, dets.classes, [0, 0, 1])
+    assert (back.image_ids, back.classes, back.image.tolist()) == (
+        dets.image_ids,
+        dets.classes,
+        [0, 0, 1],
+    )
     assert back.label.tolist() == dets.label.tolist() and back.score.tolist() == dets.score.tolist()
     np.testing.assert_allclose(back.xyxy, dets.xyxy, atol=0.5 if profile.decimals == 0 else 1e-3)
 
@@ -81,8 +90,15 @@ def test_the_file_to_the_byte_and_back(tmp_path, name):
 @pytest.mark.parametrize("name", FILES)
 def test_a_check_needs_neither_classes_nor_photos(tmp_path, name):
     summary = check(saved(tmp_path, FILES[name]), profile=load_profile(name))
-    assert (summary.rows, summary.boxes, summary.boxes_max, summary.images_without_boxes) == (3, 3, 2, 1)
-    classes = {"vinbigdata": ["0", "1"], "yolo": ["0", "1"], "global-wheat": ["object"]}.get(name, ["cat", "dog"])
+    assert (summary.rows, summary.boxes, summary.boxes_max, summary.images_without_boxes) == (
+        3,
+        3,
+        2,
+        1,
+    )
+    classes = {"vinbigdata": ["0", "1"], "yolo": ["0", "1"], "global-wheat": ["object"]}.get(
+        name, ["cat", "dog"]
+    )
     assert list(summary.boxes_per_class) == classes
 
 
@@ -94,8 +110,13 @@ def test_numbers_that_nobody_named_are_sorted_as_numbers(tmp_path):
 @pytest.mark.parametrize("name", ["open-images", "yolo"])
 def test_shares_without_photos_are_refused(tmp_path, name):
     profile, path = load_profile(name), saved(tmp_path, FILES[name])
-    for action in (lambda: write(table(name), path, profile=profile), lambda: read(path, profile=profile)):
-        with pytest.raises(InputError, match="boxes are shares of the photo: want --data DATA --split SPLIT"):
+    for action in (
+        lambda: write(table(name), path, profile=profile),
+        lambda: read(path, profile=profile),
+    ):
+        with pytest.raises(
+            InputError, match="boxes are shares of the photo: want --data DATA --split SPLIT"
+        ):
             action()
     assert path.read_text() == FILES[name]
 
@@ -103,12 +124,24 @@ def test_shares_without_photos_are_refused(tmp_path, name):
 @pytest.mark.parametrize(
     ("name", "cell", "wrong"),
     [
-        ("siim", "opacity 0.5 1 1 5", "want class score xmin ymin xmax ymax a box with one blank between, there is"),
+        (
+            "siim",
+            "opacity 0.5 1 1 5",
+            "want class score xmin ymin xmax ymax a box with one blank between, there is",
+        ),
         ("siim", "opacity 0.5 1 1 5  5", "with one blank between"),
         ("siim", "opacity 0.5 1 1 5 5 ", "with one blank between"),
         ("siim", "", "there is ''; an image without boxes has 'none 1 0 0 1 1'"),
-        ("siim", "opacity 0.5 1 1 5 5 opacity 0.x 1 1 5 5", "box 2 of 2: want five numbers, there is opacity 0.x 1"),
-        ("siim", "opacity 1.5 1 1 5 5", "box 1 of 1: want a score from 0 to 1, there is opacity 1.5 1 1 5 5"),
+        (
+            "siim",
+            "opacity 0.5 1 1 5 5 opacity 0.x 1 1 5 5",
+            "box 2 of 2: want five numbers, there is opacity 0.x 1",
+        ),
+        (
+            "siim",
+            "opacity 1.5 1 1 5 5",
+            "box 1 of 1: want a score from 0 to 1, there is opacity 1.5 1 1 5 5",
+        ),
         ("siim", "opacity nan 1 1 5 5", "want a score from 0 to 1"),
         ("siim", "opacity 0.5 nan 1 5 5", "want corners in pixels"),
         ("siim", "opacity 0.5 -16777216 1 5 5", "want corners in pixels"),
@@ -132,19 +165,31 @@ def test_a_bad_cell_is_named_with_its_line(tmp_path, name, cell, wrong):
 
 def test_a_class_that_is_not_among_those_asked_for_is_unknown(tmp_path):
     path = saved(tmp_path, FILES["siim"].replace("dog", "cow"))
-    assert [p.split(": ", 1)[1] for p in problems(path, load_profile("siim"), classes=["cat", "dog"])] == [
+    assert [
+        p.split(": ", 1)[1] for p in problems(path, load_profile("siim"), classes=["cat", "dog"])
+    ] == [
         "box 2 of 2: unknown class, there is cow 0.50000 20 10 60 90",
         "box 1 of 1: unknown class, there is cow 0.25000 5 10 30 50",
     ]
 
 
 def test_the_sample_gives_columns_order_and_the_rows_of_studies(tmp_path):
-    sample = saved(tmp_path, "Id,Boxes\nb_image,x\ns_study,negative 1 0 0 1 1\na_image,x\nc_image,x\n", "sample.csv")
+    sample = saved(
+        tmp_path,
+        "Id,Boxes\nb_image,x\ns_study,negative 1 0 0 1 1\na_image,x\nc_image,x\n",
+        "sample.csv",
+    )
     profile = load_profile("siim")
     write(table("siim"), tmp_path / "s.csv", profile=profile, sample=sample)
     header, *rows = FILES["siim"].splitlines()
     study = "s_study,negative 1 0 0 1 1"
-    assert (tmp_path / "s.csv").read_text().splitlines() == ["Id,Boxes", rows[1], study, rows[0], rows[2]]
+    assert (tmp_path / "s.csv").read_text().splitlines() == [
+        "Id,Boxes",
+        rows[1],
+        study,
+        rows[0],
+        rows[2],
+    ]
     summary = check(tmp_path / "s.csv", profile=profile, sample=sample)
     assert (summary.rows, summary.boxes) == (3, 3)
     without = saved(tmp_path, "\n".join(["Id,Boxes", *rows, "t_study,x"]))
@@ -156,13 +201,19 @@ def test_the_sample_gives_columns_order_and_the_rows_of_studies(tmp_path):
 
 def test_a_sample_without_the_photos_suffix_says_what_helps(tmp_path):
     sample = saved(tmp_path, "id,image_id,prediction_list\n1,a,[]\n2,b,[]\n3,c,[]\n", "sample.csv")
-    with pytest.raises(InputError, match="not in the table: 3, such as a, b, c; want image_suffix in a profile file?"):
+    with pytest.raises(
+        InputError,
+        match="not in the table: 3, such as a, b, c; want image_suffix in a profile file?",
+    ):
         write(table("voc-list"), tmp_path / "s.csv", sample=sample)
 
 
 def test_a_sample_of_another_shape_is_refused(tmp_path):
     sample = saved(tmp_path, FILES["siim"], "sample.csv")
-    with pytest.raises(SubmissionError, match="line 1: want 3 columns such as id,image_id,prediction_list, there is"):
+    with pytest.raises(
+        SubmissionError,
+        match="line 1: want 3 columns such as id,image_id,prediction_list, there is",
+    ):
         write(table("voc-list"), tmp_path / "s.csv", sample=sample)
     assert not (tmp_path / "s.csv").exists()
 
@@ -209,7 +260,7 @@ def test_columns_in_another_order_class_codes_and_line_ends(tmp_path):
     ],
 )
 def test_lists_of_another_kind_are_read_as_they_are_written(tmp_path, monkeypatch, change, cell):
-    monkeypatch.setattr("submit.cells.PLENTY", 0)
+    monkeypatch.setattr("submit.csv.cells.PLENTY", 0)
     profile, dets = replace(load_profile(), **change), table("voc-list").take([0])
     write(dets, tmp_path / "s.csv", profile=profile)
     assert cell in (tmp_path / "s.csv").read_text()

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from evaluate.tables import InputError
+from evaluate.exceptions import InputError
 from submit.ledger import Ledger, ScoreRow, Taken
 from tests.rows import ROW, SENT
 
@@ -85,7 +85,13 @@ def test_scoring_the_same_thing_twice_brings_its_row_up_to_date(tmp_path, thresh
 
 
 def test_another_table_truth_metric_or_threshold_is_another_row(tmp_path):
-    others = {"detections_sha256": "x", "truth_sha256": "x", "metric": "coco", "conf": None, "iou": 0.5}
+    others = {
+        "detections_sha256": "x",
+        "truth_sha256": "x",
+        "metric": "coco",
+        "conf": None,
+        "iou": 0.5,
+    }
     with Ledger(tmp_path / "ledger.db") as ledger:
         ledger.record(ROW)
         for name, value in others.items():
@@ -95,15 +101,21 @@ def test_another_table_truth_metric_or_threshold_is_another_row(tmp_path):
 
 def test_rows_are_best_first_and_filtered(tmp_path):
     with Ledger(tmp_path / "ledger.db") as ledger:
-        for n, (score, metric, split) in enumerate([(0.1, "coco", "val"), (0.9, "coco", "test"), (0.9, "voc", "val")]):
-            ledger.record(replace(ROW, map=score, metric=metric, split=split, detections_sha256=str(n)))
+        for n, (score, metric, split) in enumerate(
+            [(0.1, "coco", "val"), (0.9, "coco", "test"), (0.9, "voc", "val")]
+        ):
+            ledger.record(
+                replace(ROW, map=score, metric=metric, split=split, detections_sha256=str(n))
+            )
         assert [row.id for row in ledger.rows()] == [2, 3, 1]
         assert [row.id for row in ledger.rows(metric="coco")] == [2, 1]
         assert [row.id for row in ledger.rows(metric="coco", split="val")] == [1]
 
 
 def test_the_time_is_now_in_utc_unless_it_is_given():
-    values = {name: getattr(ROW, name) for name in ROW.__dataclass_fields__ if name not in ("time", "id")}
+    values = {
+        name: getattr(ROW, name) for name in ROW.__dataclass_fields__ if name not in ("time", "id")
+    }
     time = datetime.fromisoformat(ScoreRow(**values).time)
     assert time.tzinfo == UTC and abs((datetime.now(UTC) - time).total_seconds()) < 60
 
@@ -134,7 +146,9 @@ def test_killed_at_any_moment_it_holds_what_it_said_it_holds(tmp_path):
     )
     last = 0
     for milliseconds in (0, 3, 20):
-        writer = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
+        writer = subprocess.Popen(
+            [sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True
+        )
         assert int(writer.stdout.readline()) == last + 1
         time.sleep(milliseconds / 1000)
         os.kill(writer.pid, signal.SIGKILL)
@@ -154,7 +168,10 @@ def test_a_file_of_version_1_opens_with_all_it_holds(tmp_path):
         assert ledger.record(ROW) == 1  # the same thing, with its interval now
         assert ledger.rows() == [replace(ROW, id=1)]
         assert ledger.claim(replace(SENT, score_id=1)) == 1
-    with closing(sqlite3.connect(path)) as old, closing(sqlite3.connect(tmp_path / "new.db")) as new:
+    with (
+        closing(sqlite3.connect(path)) as old,
+        closing(sqlite3.connect(tmp_path / "new.db")) as new,
+    ):
         Ledger(tmp_path / "other.db").__exit__(None, None, None)
         new.execute(f"ATTACH '{tmp_path / 'other.db'}' AS made")
         columns = "SELECT name, type FROM pragma_table_info('{}', '{}')"
@@ -187,7 +204,9 @@ def test_a_submission_comes_back_as_it_was_and_follows_its_changes(tmp_path):
         assert ledger.claim(SENT) == 1
         assert ledger.submissions() == ledger.submissions("voc") == [replace(SENT, id=1)]
         done = ledger.update(1, state="complete", ref=7, public=0.5)
-        assert done == ledger.submission(1) == replace(SENT, id=1, state="complete", ref=7, public=0.5)
+        assert (
+            done == ledger.submission(1) == replace(SENT, id=1, state="complete", ref=7, public=0.5)
+        )
         assert ledger.submissions("coco") == []
         with pytest.raises(InputError, match="no submission 2"):
             ledger.submission(2)
@@ -239,7 +258,10 @@ def test_a_newer_ledger_and_another_file_are_refused(tmp_path):
     newer, other, text = tmp_path / "newer.db", tmp_path / "other.db", tmp_path / "text.db"
     with Ledger(newer):
         pass
-    for path, statement in ((newer, "PRAGMA user_version = 3"), (other, "CREATE TABLE scores (id)")):
+    for path, statement in (
+        (newer, "PRAGMA user_version = 3"),
+        (other, "CREATE TABLE scores (id)"),
+    ):
         with closing(sqlite3.connect(path)) as db:
             db.execute(statement)
     text.write_text("not a database, but long enough to be taken for one " * 20)

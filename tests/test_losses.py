@@ -57,7 +57,9 @@ def test_report_parts_by_hand():
     # The one anchor answers at row 1 col 0. All logits 0: place in the cell (.5, .5) is exact, so box is only the
     # size: (0 - log(4 / 8))^2 and (0 - log(6 / 8))^2 over 4 numbers.
     parts = report_loss(zeros(), TARGET, ANCHORS, (8,), (4.0,))
-    assert float(parts["box"]) == pytest.approx(2.5 * (math.log(0.5) ** 2 + math.log(0.75) ** 2) / 4)
+    assert float(parts["box"]) == pytest.approx(
+        2.5 * (math.log(0.5) ** 2 + math.log(0.75) ** 2) / 4
+    )
     assert float(parts["object"]) == pytest.approx(4 * (0.5 - 24 / 64) ** 2)
     assert float(parts["no_object"]) == pytest.approx(4 * 10 * math.log(2))
     assert float(parts["class"]) == pytest.approx(math.log(2))

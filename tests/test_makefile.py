@@ -6,14 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import app
+from harness.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 
 
 def plan(*words):
-    done = subprocess.run(["make", "-n", "-B", *words], cwd=ROOT, capture_output=True, text=True, check=True)
-    return [shlex.split(line) for line in done.stdout.splitlines() if line.startswith(".venv/bin/harness")]
+    done = subprocess.run(
+        ["make", "-n", "-B", *words], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return [
+        shlex.split(line)
+        for line in done.stdout.splitlines()
+        if line.startswith(".venv/bin/harness")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -43,8 +49,22 @@ def test_commands_parse(words):
 
 def test_demo_runs_the_whole_flow_in_order():
     verbs = [words[1] for words in plan("demo")]
-    order = ["data", "train", "predict", "predict", "sweep", "apply", "csv", "check", "score", "leaderboard", "report"]
-    assert sorted(verbs) == sorted(order) and verbs.index("train") < verbs.index("sweep") < verbs.index("apply")
+    order = [
+        "data",
+        "train",
+        "predict",
+        "predict",
+        "sweep",
+        "apply",
+        "csv",
+        "check",
+        "score",
+        "leaderboard",
+        "report",
+    ]
+    assert sorted(verbs) == sorted(order) and verbs.index("train") < verbs.index(
+        "sweep"
+    ) < verbs.index("apply")
 
 
 def test_a_model_goes_where_its_name_says():
@@ -55,7 +75,11 @@ def test_a_model_goes_where_its_name_says():
 def test_other_members_are_another_ensemble(tmp_path):
     (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
     (tmp_path / "pyproject.toml").touch()
-    for name in (".venv/.ready", "data/x", *(f"runs/{run}/{file}" for run in "ab" for file in ("best.pt", "val.npz"))):
+    for name in (
+        ".venv/.ready",
+        "data/x",
+        *(f"runs/{run}/{file}" for run in "ab" for file in ("best.pt", "val.npz")),
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     words = ["make", "--silent", "runs/ensemble/fusion.json", "H=./h", "DATA=data/x"]
@@ -68,16 +92,27 @@ def test_other_members_are_another_ensemble(tmp_path):
     assert runs == [["runs/a/val.npz", "runs/b/val.npz"], ["runs/b/val.npz"]]
 
 
-@pytest.mark.parametrize("words", [["video"], ["submit"], ["submit", "COMPETITION=x"], ["submit", "MESSAGE=x"]])
+@pytest.mark.parametrize(
+    "words", [["video"], ["submit"], ["submit", "COMPETITION=x"], ["submit", "MESSAGE=x"]]
+)
 def test_what_is_missing_is_asked_for_before_anything_is_made(words):
     done = subprocess.run(
-        ["make", "--no-print-directory", "H=false", "PYTHON=false", *words], cwd=ROOT, capture_output=True, text=True
+        ["make", "--no-print-directory", "H=false", "PYTHON=false", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
-    assert done.returncode == 2 and done.stderr.startswith(f"want make {words[0]} ") and not done.stdout
+    assert (
+        done.returncode == 2
+        and done.stderr.startswith(f"want make {words[0]} ")
+        and not done.stdout
+    )
 
 
 def test_help_names_every_target_people_type():
-    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     listed = {line.split()[0] for line in told.splitlines()}
     targets = {
         "setup",

@@ -1,11 +1,12 @@
-"""evaluate.matching: one pass holds every threshold."""
+"""evaluate.metrics.matching: one pass holds every threshold."""
 
 import numpy as np
 import pytest
 
 from evaluate.boxes import iou
-from evaluate.matching import best_truth, match, ranking
-from evaluate.tables import Detections, InputError
+from evaluate.exceptions import InputError
+from evaluate.metrics.matching import best_truth, match, ranking
+from evaluate.tables import Detections
 from tests.oracles import detections, random_tables, reordered, truths
 
 
@@ -15,7 +16,11 @@ def test_a_detection_is_a_hit_for_thresholds_above_what_was_claimed_and_up_to_it
         detections((0, 0, 0.9, 0, 0, 6, 10), (0, 0, 0.8, 0, 0, 9, 10), (0, 0, 0.7, 0, 0, 8, 10)),
         truths((0, 0, 0, 0, 10, 10)),
     )
-    assert found.near.overlap.tolist() == [0.6, 0.9, 0.8] and found.near.claimed.tolist() == [0, 0.6, 0.9]
+    assert found.near.overlap.tolist() == [0.6, 0.9, 0.8] and found.near.claimed.tolist() == [
+        0,
+        0.6,
+        0.9,
+    ]
     assert found.hits(0.5).tolist() == [True, False, False]
     assert found.hits(0.7).tolist() == [False, True, False]
     assert found.hits(0.95).tolist() == [False, False, False]
@@ -36,19 +41,29 @@ def test_a_detection_without_truth_of_its_class_and_image_has_no_target():
         detections((0, 0, 0.9, 0, 0, 5, 5), (1, 1, 0.8, 0, 0, 5, 5), (0, 1, 0.7, 5, 5, 9, 9)),
         truths((0, 1, 0, 0, 5, 5)),
     )
-    assert found.target.tolist() == [-1, -1, -1] and not found.overlap.any() and not len(found.near.rank)
+    assert (
+        found.target.tolist() == [-1, -1, -1]
+        and not found.overlap.any()
+        and not len(found.near.rank)
+    )
 
 
 def test_difficult_truths_are_neutral_at_their_overlap_and_no_positives():
     found = match(
-        detections((0, 0, 0.9, 0, 0, 6, 10)), truths((0, 0, 0, 0, 10, 10), (1, 0, 0, 0, 1, 1), difficult=(0,))
+        detections((0, 0, 0.9, 0, 0, 6, 10)),
+        truths((0, 0, 0, 0, 10, 10), (1, 0, 0, 0, 1, 1), difficult=(0,)),
     )
     assert found.neutral(0.6).tolist() == [True] and found.neutral(0.61).tolist() == [False]
     assert not found.hits(0.6).any() and found.positives.tolist() == [1, 0, 0]
 
 
 def test_equal_scores_rank_by_image_id_then_by_box():
-    rows = [(1, 0, 0.5, 0, 0, 1, 1), (0, 0, 0.5, 2, 0, 3, 1), (0, 0, 0.5, 1, 0, 3, 1), (0, 0, 0.5, 1, 0, 2, 1)]
+    rows = [
+        (1, 0, 0.5, 0, 0, 1, 1),
+        (0, 0, 0.5, 2, 0, 3, 1),
+        (0, 0, 0.5, 1, 0, 3, 1),
+        (0, 0, 0.5, 1, 0, 2, 1),
+    ]
     assert ranking(detections(*rows, (1, 0, 0.6, 9, 9, 9, 9))).tolist() == [4, 3, 2, 1, 0]
 
 
@@ -61,7 +76,9 @@ def test_of_equal_overlaps_the_lowest_box_is_taken():
 
 @pytest.mark.parametrize("hard", [0, 1])
 def test_of_the_same_box_twice_the_one_that_is_not_difficult_is_taken(hard):
-    found = match(detections((0, 0, 0.9, 0, 0, 5, 5)), truths(*[(0, 0, 0, 0, 5, 5)] * 2, difficult=(hard,)))
+    found = match(
+        detections((0, 0, 0.9, 0, 0, 5, 5)), truths(*[(0, 0, 0, 0, 5, 5)] * 2, difficult=(hard,))
+    )
     assert found.target.tolist() == [1 - hard]
 
 
@@ -85,10 +102,14 @@ def test_order_of_rows_images_and_classes_changes_no_match(seed):
     for c, name in enumerate(found.classes):
         mine, theirs = found.label == c, moved.label == moved.classes.index(name)
         for column in ("score", "overlap"):
-            np.testing.assert_array_equal(getattr(found, column)[mine], getattr(moved, column)[theirs])
+            np.testing.assert_array_equal(
+                getattr(found, column)[mine], getattr(moved, column)[theirs]
+            )
         mine, theirs = mine[found.near.rank], theirs[moved.near.rank]
         for column in ("overlap", "claimed", "difficult"):
-            np.testing.assert_array_equal(getattr(found.near, column)[mine], getattr(moved.near, column)[theirs])
+            np.testing.assert_array_equal(
+                getattr(found.near, column)[mine], getattr(moved.near, column)[theirs]
+            )
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -123,7 +144,12 @@ def test_more_images_boxes_and_classes_than_fit_into_one_key_rank_by_all_columns
     ids = [f"{i:05d}" for i in range(images)]
     for image_ids in (ids, rng.permutation(ids).tolist()):
         dets = Detections(
-            image_ids, list(map(str, range(classes))), image, label, np.tile([0, 0, 1, 1], (n, 1)), 0 * label
+            image_ids,
+            list(map(str, range(classes))),
+            image,
+            label,
+            np.tile([0, 0, 1, 1], (n, 1)),
+            0 * label,
         )
         np.testing.assert_array_equal(ranking(dets), by_all_columns(dets))
 

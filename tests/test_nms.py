@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluate.boxes import iou
+from evaluate.exceptions import InputError
 from evaluate.nms import LANES, nms, survivors
-from evaluate.tables import Detections, InputError
+from evaluate.tables import Detections
 from tests.oracles import crowd, detections, greedy_nms, random_tables
 
 FULL = (0, 0, 0.9, 0, 0, 10, 10)
@@ -28,7 +29,9 @@ def test_a_dropped_box_drops_nothing():
 
 
 def test_other_classes_and_other_images_are_left_alone():
-    assert len(nms(detections(FULL, (0, 1, 0.8, 0, 0, 10, 10), (1, 0, 0.8, 0, 0, 10, 10)), 0.5)) == 3
+    assert (
+        len(nms(detections(FULL, (0, 1, 0.8, 0, 0, 10, 10), (1, 0, 0.8, 0, 0, 10, 10)), 0.5)) == 3
+    )
 
 
 def test_rows_come_back_by_image_best_first_and_caps_count_all_classes_of_an_image():
@@ -45,7 +48,9 @@ def test_rows_come_back_by_image_best_first_and_caps_count_all_classes_of_an_ima
 def test_boxes_over_the_first_cap_suppress_nothing_and_over_the_second_are_dropped_late():
     far = (0, 0, 0.7, 50, 50, 60, 60)
     twin = (0, 0, 0.85, 0, 0, 10, 10)
-    assert nms(detections(FULL, twin, far), 0.5, candidates_max=2).score.tolist() == [np.float32(0.9)]
+    assert nms(detections(FULL, twin, far), 0.5, candidates_max=2).score.tolist() == [
+        np.float32(0.9)
+    ]
     assert len(nms(detections(FULL, twin, far), 0.5, keep_max=2)) == 2
 
 
@@ -140,7 +145,9 @@ def test_a_crowd_of_more_boxes_than_are_compared_at_once_agrees_with_the_slow_or
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
-    limits=st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1 / 3, 0.5, 1.0])), min_size=1, max_size=64),
+    limits=st.lists(
+        st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1 / 3, 0.5, 1.0])), min_size=1, max_size=64
+    ),
     candidates_max=st.sampled_from([3000, 40, 3, 0]),
     keep_max=st.sampled_from([3000, 5, 0]),
     data=st.data(),
@@ -175,7 +182,9 @@ def test_more_images_than_a_block_may_number_are_several_blocks():
     ids = tuple(map(str, range(n)))
     image = np.append(np.arange(n)[::-1], [n - 1, 4096, 4095])
     score = np.append(np.full(n, 0.5), [0.0, 1.0, 0.25])
-    dets = Detections(ids, ("dog",), image, np.zeros(n + 3), np.tile([0, 0, 1, 1], (n + 3, 1)), score)
+    dets = Detections(
+        ids, ("dog",), image, np.zeros(n + 3), np.tile([0, 0, 1, 1], (n + 3, 1)), score
+    )
     assert [len(rows) for rows, _ in survivors(dets, np.array([[1.0]]))] == [4097, 4097, 809]
     kept = nms(dets, 1.0)
     assert kept.image.tolist() == sorted(image.tolist())
@@ -185,7 +194,10 @@ def test_more_images_than_a_block_may_number_are_several_blocks():
 def test_each_class_has_thresholds_of_its_own():
     rows = [(0, label, *box[2:]) for label in (0, 1) for box in (FULL, HALF)]
     kept = nms(detections(*rows), np.array([0.4, 0.6, 0.4]), conf_min=np.array([0.0, 0.85, 0.0]))
-    assert sorted(zip(kept.label.tolist(), kept.score.tolist())) == [(0, np.float32(0.9)), (1, np.float32(0.9))]
+    assert sorted(zip(kept.label.tolist(), kept.score.tolist())) == [
+        (0, np.float32(0.9)),
+        (1, np.float32(0.9)),
+    ]
     kept = nms(detections(*rows), np.array([0.4, 0.6, 0.4]), conf_min=np.array([0.0, 0.8, 0.95]))
     assert sorted(kept.label.tolist()) == [0, 1, 1]
 
@@ -196,7 +208,10 @@ def test_thresholds_by_class_are_those_of_each_class_alone(seed):
     limits, confs = np.array([0.2, 0.5, 0.8]), np.array([0.5, 0.0, 0.25])
     kept = nms(dets, limits, conf_min=confs)
     for c in range(3):
-        same(kept.take(kept.label == c), nms(dets.take(dets.label == c), limits[c], conf_min=confs[c]))
+        same(
+            kept.take(kept.label == c),
+            nms(dets.take(dets.label == c), limits[c], conf_min=confs[c]),
+        )
 
 
 def test_a_box_that_its_class_drops_has_entered_but_takes_up_no_room():

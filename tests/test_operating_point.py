@@ -1,12 +1,12 @@
-"""evaluate.operating_point: curves by hand, every threshold tried in plain loops, then laws."""
+"""evaluate.diagnosis.operating_point: curves by hand, every threshold tried in plain loops, then laws."""
 
 import numpy as np
 import pytest
 
-from evaluate.matching import match
-from evaluate.operating_point import Point, by_class, over_all
-from evaluate.tables import InputError
-from evaluate.voc_map import precision_recall
+from evaluate.diagnosis.operating_point import Point, by_class, over_all
+from evaluate.exceptions import InputError
+from evaluate.metrics.matching import match
+from evaluate.metrics.voc import precision_recall
 from tests.oracles import detections, random_tables, reordered, truths
 
 CAT, DOG = 0, 1
@@ -48,7 +48,9 @@ def test_what_hits_a_difficult_truth_counts_neither_way():
 
 
 def test_boxes_of_a_class_without_truth_are_false_alarms_of_the_whole_alone():
-    matches = match(detections((0, CAT, 0.9, *HIT), (0, CAT, 0.7, *ANOTHER), (0, DOG, 0.8, *HIT)), TWO_CATS)
+    matches = match(
+        detections((0, CAT, 0.9, *HIT), (0, CAT, 0.7, *ANOTHER), (0, DOG, 0.8, *HIT)), TWO_CATS
+    )
     assert over_all(matches).best.precision == pytest.approx(2 / 3)
     assert list(by_class(matches)) == ["cat"] and by_class(matches)["cat"].best.precision == 1
 
@@ -67,7 +69,10 @@ def test_a_truth_that_nothing_counts_in_is_refused():
 def test_agrees_with_cutting_at_every_score(seed):
     matches = match(*random_tables(seed))
     for name, curve in {None: over_all(matches), **by_class(matches)}.items():
-        wanted = [True if name is None else matches.classes[c] == name for c in range(len(matches.classes))]
+        wanted = [
+            True if name is None else matches.classes[c] == name
+            for c in range(len(matches.classes))
+        ]
         truths_ = matches.positives[wanted].sum()
         seen = []
         for conf in sorted(set(matches.score.tolist()), reverse=True):

@@ -8,9 +8,9 @@ from itertools import islice
 
 import pytest
 
-from submit.kaggle_client import KaggleError
-from submit.poll import FAILURES_MAX, back_off, poll
-from submit.submission import Refused
+from submit.kaggle.client import KaggleError
+from submit.kaggle.poll import FAILURES_MAX, back_off, poll
+from submit.kaggle.submission import Refused
 from tests.kaggle_server import SLUG
 from tests.rows import SENT
 from tests.submitting import LONG_AGO, states
@@ -25,7 +25,17 @@ def test_pending_is_asked_again_with_longer_and_longer_waits(send, ledger, serve
 
 
 def test_waits_grow_by_half_up_to_a_minute():
-    assert list(islice(back_off(), 9)) == [5, 7.5, 11.25, 16.875, 25.3125, 37.96875, 56.953125, 60, 60]
+    assert list(islice(back_off(), 9)) == [
+        5,
+        7.5,
+        11.25,
+        16.875,
+        25.3125,
+        37.96875,
+        56.953125,
+        60,
+        60,
+    ]
 
 
 def test_a_submission_that_is_not_there_yet_is_pending(send, ledger, server, follow):
@@ -51,8 +61,13 @@ def test_scores_that_are_not_published_are_none(send, ledger, server, follow):
     assert (done.state, done.public, done.private) == ("complete", None, None)
 
 
-def test_what_kaggle_cannot_score_is_an_error_with_its_reason_and_is_not_sent_again(send, ledger, server, follow):
-    server.verdict = {"status": "ERROR", "errorDescription": "Submission must\n\x1b[31mhave columns"}
+def test_what_kaggle_cannot_score_is_an_error_with_its_reason_and_is_not_sent_again(
+    send, ledger, server, follow
+):
+    server.verdict = {
+        "status": "ERROR",
+        "errorDescription": "Submission must\n\x1b[31mhave columns",
+    }
     send()
     [done], _ = follow()
     assert (done.state, done.error) == ("error", "Submission must [31mhave columns")
@@ -77,7 +92,9 @@ def test_without_a_clear_answer_it_is_lost_and_not_sent_again_until_it_surely_fa
 
 
 @pytest.mark.parametrize("reply", ["drop", 500, "page"])
-def test_a_lost_reply_is_found_in_the_list_and_never_sent_again(send, ledger, server, reply, follow):
+def test_a_lost_reply_is_found_in_the_list_and_never_sent_again(
+    send, ledger, server, reply, follow
+):
     server.faults["CreateSubmission"] = [("lost", reply)]
     assert (send().state, len(server.submissions)) == ("lost", 1)
     [done], _ = follow()
@@ -109,7 +126,9 @@ def test_a_lost_submission_is_waited_for_while_it_may_still_arrive(send, ledger,
         {"date": "2020-01-01T00:00:00.000Z"},
     ],
 )
-def test_another_submission_in_the_list_is_not_taken_for_the_lost_one(send, ledger, server, change, follow):
+def test_another_submission_in_the_list_is_not_taken_for_the_lost_one(
+    send, ledger, server, change, follow
+):
     server.faults["CreateSubmission"] = [("lost", "drop")]
     send()
     server.submissions[0] |= change
@@ -120,8 +139,14 @@ def test_another_submission_in_the_list_is_not_taken_for_the_lost_one(send, ledg
 
 def test_a_submission_that_the_ledger_knows_is_not_taken_for_another(send, ledger, server, follow):
     send()
-    ledger.claim(replace(SENT, competition=SLUG, sha256=ledger.submission(1).sha256[:12] + "x", time=LONG_AGO))
-    ledger.update(2, file_name="submission.csv", bytes=ledger.submission(1).bytes, state="lost", time=LONG_AGO)
+    ledger.claim(
+        replace(
+            SENT, competition=SLUG, sha256=ledger.submission(1).sha256[:12] + "x", time=LONG_AGO
+        )
+    )
+    ledger.update(
+        2, file_name="submission.csv", bytes=ledger.submission(1).bytes, state="lost", time=LONG_AGO
+    )
     rows, _ = follow()
     assert [row.state for row in rows] == ["complete", "failed"]
 
@@ -133,7 +158,9 @@ def test_polling_outlasts_a_server_that_fails_for_a_while(send, ledger, server, 
     assert done.state == "complete" and len(waits) == 4
 
 
-def test_polling_stops_after_ten_failures_in_a_row_and_can_be_taken_up_again(send, ledger, server, follow):
+def test_polling_stops_after_ten_failures_in_a_row_and_can_be_taken_up_again(
+    send, ledger, server, follow
+):
     send()
     server.faults["GetSubmission"] = [500] * FAILURES_MAX
     with pytest.raises(KaggleError, match="500"):
@@ -143,7 +170,9 @@ def test_polling_stops_after_ten_failures_in_a_row_and_can_be_taken_up_again(sen
     assert done.state == "complete"
 
 
-def test_one_submission_that_cannot_be_asked_about_does_not_keep_the_others_waiting(send, ledger, server, follow):
+def test_one_submission_that_cannot_be_asked_about_does_not_keep_the_others_waiting(
+    send, ledger, server, follow
+):
     send()
     send("two")
     server.faults["GetSubmission"] = [403]
@@ -154,7 +183,11 @@ def test_one_submission_that_cannot_be_asked_about_does_not_keep_the_others_wait
 
 def test_a_submit_that_is_interrupted_while_sending_is_lost_and_found(send, ledger, server, follow):
     create = server.CreateSubmission
-    server.CreateSubmission = lambda body: [create(body), os.kill(os.getpid(), signal.SIGINT), time.sleep(0.2)][0]
+    server.CreateSubmission = lambda body: [
+        create(body),
+        os.kill(os.getpid(), signal.SIGINT),
+        time.sleep(0.2),
+    ][0]
     with pytest.raises(KeyboardInterrupt):
         send()
     assert states(ledger) == ["lost"]

@@ -1,4 +1,4 @@
-"""harness.predict: candidates come back in the photo's pixels, under the wanted names."""
+"""harness.inference.predict: candidates come back in the photo's pixels, under the wanted names."""
 
 import shutil
 from pathlib import Path
@@ -8,16 +8,19 @@ import numpy as np
 import pytest
 import torch
 
+from evaluate.exceptions import InputError
+from evaluate.metrics.voc import voc_map
 from evaluate.nms import nms
-from evaluate.tables import GroundTruth, InputError
-from evaluate.voc_map import voc_map
-from harness import checkpoint
-from harness.cli import main
+from evaluate.tables import GroundTruth
+from harness.cli.main import main
 from harness.data.dataset import load_split
+from harness.device import photo_threads, pick_device, pick_precision
 from harness.errors import JobError
-from harness.photos import Photos
-from harness.predict import beside_float32, in_memory, moved_by, photo_threads, pick_device, pick_precision, predict
-from harness.shares import Share
+from harness.images.photos import Photos
+from harness.inference.precision_check import beside_float32, moved_by
+from harness.inference.predict import in_memory, predict
+from harness.inference.shard import Share
+from harness.weights import checkpoint
 from models.detector import Detector
 from models.yolov5 import YoloV5
 from tests.tiny import write_tiny_voc
@@ -104,7 +107,8 @@ def test_a_device_that_is_not_there_is_named():
 
 
 @pytest.mark.parametrize(
-    ("generation", "dtype"), [(6, torch.float32), (7, torch.float16), (8, torch.bfloat16), (12, torch.bfloat16)]
+    ("generation", "dtype"),
+    [(6, torch.float32), (7, torch.float16), (8, torch.bfloat16), (12, torch.bfloat16)],
 )
 def test_a_gpu_computes_in_what_its_tensor_cores_know(generation, dtype, monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (generation, 5))
@@ -137,7 +141,9 @@ def test_a_batch_is_halved_until_it_fits_and_stays_so():
         seen.clear()
         found, left = in_memory(small(fits, seen), images, batch)
         assert torch.equal(found, images * 2) and seen == tried
-        assert left == max(size for size in (batch, batch // 2, batch // 4) if size <= fits or size == batch == 8)
+        assert left == max(
+            size for size in (batch, batch // 2, batch // 4) if size <= fits or size == batch == 8
+        )
     with pytest.raises(JobError, match="one photo: try a smaller --size"):
         in_memory(small(0, seen), images, 4)
 
@@ -166,9 +172,15 @@ def test_a_rough_trunk_says_how_far_it_moves_boxes(photos):
             module.weight.data *= 3  # so that the photo reaches the heads
     for head in model.heads.m:
         head.bias.data[:] = 0
-    told = {dtype: moved_by(model, looked_at, size=160, precision=dtype) for dtype in (torch.float32, torch.bfloat16)}
+    told = {
+        dtype: moved_by(model, looked_at, size=160, precision=dtype)
+        for dtype in (torch.float32, torch.bfloat16)
+    }
     assert "move by 0.0 of 160 pixels at most, their scores by 0.000" in told[torch.float32]
-    assert told[torch.bfloat16].startswith("bfloat16 beside float32: the ") and "by 0.000" not in told[torch.bfloat16]
+    assert (
+        told[torch.bfloat16].startswith("bfloat16 beside float32: the ")
+        and "by 0.000" not in told[torch.bfloat16]
+    )
 
 
 class Shifted(BrightSpot):
@@ -182,17 +194,24 @@ def truth_of(xyxy, *, difficult=False):
     """A box of class 1 on each image."""
     count = len(xyxy)
     flags = np.full(count, difficult)
-    return GroundTruth(tuple(map(str, range(count))), CLASSES, np.arange(count), np.ones(count), xyxy, flags)
+    return GroundTruth(
+        tuple(map(str, range(count))), CLASSES, np.arange(count), np.ones(count), xyxy, flags
+    )
 
 
 def beside(looked_at, truth):
-    return list(beside_float32(Shifted(), looked_at.paths, truth, size=320, precision=torch.bfloat16))
+    return list(
+        beside_float32(Shifted(), looked_at.paths, truth, size=320, precision=torch.bfloat16)
+    )
 
 
 def test_a_rough_trunk_says_what_it_costs_in_ap50(photos):
     looked_at, _, xyxy = photos
     moved, ap = beside(looked_at, truth_of(xyxy))
-    assert moved.startswith("bfloat16 beside float32: the 3 boxes of") and "move by 100.0 of 320 pixels" in moved
+    assert (
+        moved.startswith("bfloat16 beside float32: the 3 boxes of")
+        and "move by 100.0 of 320 pixels" in moved
+    )
     told = "bfloat16 beside float32: AP50 is 0.0000 in place of 1.0000 (-1.0000) on 3 of 3 photos at 320 pixels"
     assert ap == told
 
@@ -200,8 +219,14 @@ def test_a_rough_trunk_says_what_it_costs_in_ap50(photos):
 @pytest.mark.parametrize(("count", "few"), [(7, 7), (50, 8), (239, 14), (600, 32)])
 def test_ap50_is_that_of_a_few_photos_evenly_over_the_split(photos, count, few):
     looked_at, _, (box, *_) = photos
-    paths, truth = np.full(count, looked_at.paths[1]), np.tile(box + 50, (count, 1))  # found nowhere but at the few
-    paths[np.arange(few) * count // few], truth[np.arange(few) * count // few] = looked_at.paths[0], box
+    paths, truth = (
+        np.full(count, looked_at.paths[1]),
+        np.tile(box + 50, (count, 1)),
+    )  # found nowhere but at the few
+    paths[np.arange(few) * count // few], truth[np.arange(few) * count // few] = (
+        looked_at.paths[0],
+        box,
+    )
     _, ap = beside(Photos(paths), truth_of(truth))
     assert f"0.0000 in place of 1.0000 (-1.0000) on {few} of {count} photos" in ap
 
@@ -220,7 +245,9 @@ def command(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     model = YoloV5("n", ("disc", "square"))
-    content = checkpoint.describe(checkpoint.Recipe("yolov5n", image_size=64), model) | {"state": model.state_dict()}
+    content = checkpoint.describe(checkpoint.Recipe("yolov5n", image_size=64), model) | {
+        "state": model.state_dict()
+    }
     checkpoint.save(content, Path("w.pt"))
     write_tiny_voc(Path("data"))
 
@@ -233,7 +260,9 @@ def command(tmp_path, monkeypatch):
 
 def test_the_command_says_both_once_and_nothing_in_float32(command, capsys):
     moved, ap = command(capsys, "--data", "data", "--precision", "bfloat16", "--views", "1,flip")
-    assert "boxes of score 0.25 or more on 4 photos" in moved and "on 4 of 4 photos at 64 pixels" in ap
+    assert (
+        "boxes of score 0.25 or more on 4 photos" in moved and "on 4 of 4 photos at 64 pixels" in ap
+    )
     assert command(capsys, "--data", "data") == []
 
 
@@ -246,7 +275,9 @@ def test_a_split_without_annotations_is_predicted_all_the_same(command, capsys):
 
 
 def test_of_several_processes_the_first_says_it_for_the_whole_split(command, capsys, monkeypatch):
-    monkeypatch.setattr(Share, "save", lambda share, tables: dict.fromkeys(tables, 0))  # it waits for the other
+    monkeypatch.setattr(
+        Share, "save", lambda share, tables: dict.fromkeys(tables, 0)
+    )  # it waits for the other
     words = ["--data", "data", "--precision", "bfloat16"]
     for rank, lines in ((0, 2), (1, 0)):
         monkeypatch.setattr(Share, "of_this_process", lambda rank=rank: Share(rank, 2))
@@ -268,7 +299,9 @@ def test_a_checkpoint_predicts_as_the_model_it_was_saved_from(photos, tmp_path):
 
 def test_a_run_that_has_not_finished_gives_its_best_so_far(tmp_path):
     model = YoloV5("n", CLASSES)
-    content = checkpoint.describe(checkpoint.Recipe("yolov5n"), model) | {"state": model.state_dict()}
+    content = checkpoint.describe(checkpoint.Recipe("yolov5n"), model) | {
+        "state": model.state_dict()
+    }
     checkpoint.save(content, tmp_path / "best-so-far.pt")
     assert checkpoint.load_detector(tmp_path)[0].classes == CLASSES
     with pytest.raises(InputError, match=r"nothing.*best\.pt: no such file"):
@@ -289,18 +322,26 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path, what):
 
 
 OFFICIAL, SAMPLE = SHARED / "weights" / "yolov5n-coco.pt", SHARED / "data" / "voc2007-sample"
-needs_shared = pytest.mark.skipif(not OFFICIAL.exists() or not SAMPLE.exists(), reason="shared data are not here")
+needs_shared = pytest.mark.skipif(
+    not OFFICIAL.exists() or not SAMPLE.exists(), reason="shared data are not here"
+)
 
 
 @needs_shared
 def test_the_official_weights_give_their_golden_output_on_one_photo():
     model, recipe = checkpoint.load_detector(OFFICIAL)
     photo = SAMPLE / "JPEGImages" / "000004.jpg"
-    found = nms(predict(model, Photos([photo]), ("000004.jpg",), size=recipe.image_size, batch=1), 0.6)
+    found = nms(
+        predict(model, Photos([photo]), ("000004.jpg",), size=recipe.image_size, batch=1), 0.6
+    )
     best = found.take(np.argsort(-found.score, kind="stable")[:3])
     assert [found.classes[i] for i in best.label] == ["car", "car", "traffic light"]
     np.testing.assert_allclose(best.score, [0.8713, 0.7820, 0.7602], atol=1e-3)
-    golden = [[358.33, 329.87, 500, 386.61], [236.72, 330.32, 333.13, 374.86], [383.10, 107.16, 407.87, 169.62]]
+    golden = [
+        [358.33, 329.87, 500, 386.61],
+        [236.72, 330.32, 333.13, 374.86],
+        [383.10, 107.16, 407.87, 169.62],
+    ]
     np.testing.assert_allclose(best.xyxy, golden, atol=0.1)
 
 
@@ -310,6 +351,12 @@ def test_the_official_weights_reach_their_score_on_the_voc_sample():
     model, recipe = checkpoint.load_detector(OFFICIAL)
     sample = load_split(SAMPLE, "test")
     found = predict(
-        model, Photos(sample.photos), sample.truth.image_ids, classes=sample.truth.classes, size=recipe.image_size
+        model,
+        Photos(sample.photos),
+        sample.truth.image_ids,
+        classes=sample.truth.classes,
+        size=recipe.image_size,
     )
-    assert voc_map(nms(found, 0.6, keep_max=300), sample.truth).mean == pytest.approx(0.5337, abs=0.002)
+    assert voc_map(nms(found, 0.6, keep_max=300), sample.truth).mean == pytest.approx(
+        0.5337, abs=0.002
+    )

@@ -1,9 +1,9 @@
-"""submit.profile: profile files are read, and what is wrong with one is said in one line."""
+"""submit.csv.profile: profile files are read, and what is wrong with one is said in one line."""
 
 import pytest
 
-from evaluate.tables import InputError
-from submit.profile import PROFILES, load_profile
+from evaluate.exceptions import InputError
+from submit.csv.profile import PROFILES, load_profile
 
 NAMES = sorted(path.stem for path in PROFILES.glob("*.toml"))
 GOOD = """
@@ -32,7 +32,12 @@ def test_the_known_ones_are_there():
 
 def test_a_file_of_ones_own_is_read_with_its_defaults(tmp_path):
     profile = load(tmp_path, GOOD)
-    assert (profile.fields[0], profile.box[2], profile.number, profile.line_end) == ("class", "xmax", "", "\n")
+    assert (profile.fields[0], profile.box[2], profile.number, profile.line_end) == (
+        "class",
+        "xmax",
+        "",
+        "\n",
+    )
     assert profile.codes(["cat", "dog"]) == ["cat", "dog"]
     assert profile.names(["a/1.jpg"]) == ["a/1.jpg"]
 
@@ -47,16 +52,36 @@ def test_a_file_of_ones_own_is_read_with_its_defaults(tmp_path):
         ("decimals = 1", "decimals = -1", "want whole numbers from 0 to 15"),
         ("decimals = 1", "decimals = 0.5", "want whole numbers from 0 to 15"),
         ("decimals = 1", "decimals = 1\nscore_decimals = 99", "want whole numbers from 0 to 15"),
-        ("decimals = 1", 'decimals = 1\nclasses = "letters"', "classes: want 'names' or 'numbers', there is 'letters'"),
+        (
+            "decimals = 1",
+            'decimals = 1\nclasses = "letters"',
+            "classes: want 'names' or 'numbers', there is 'letters'",
+        ),
         ("decimals = 1", "decimals = 1\nclasses = []", "classes: want 'names' or 'numbers'"),
-        ("decimals = 1", "decimals = 1\n[classes]\ncat = 1.5", "want a string or a whole number for each class"),
+        (
+            "decimals = 1",
+            "decimals = 1\n[classes]\ncat = 1.5",
+            "want a string or a whole number for each class",
+        ),
         ("decimals = 1", 'decimals = 1\nline_end = ";"', "line_end: want "),
-        ('cell = "boxes"', 'cell = "box"', "header: want image_id, box in some order, there is image_id, boxes"),
-        ('"boxes"]', '"boxes", "more"]', "header: want image_id, boxes in some order, there is image_id, boxes, more"),
+        (
+            'cell = "boxes"',
+            'cell = "box"',
+            "header: want image_id, box in some order, there is image_id, boxes",
+        ),
+        (
+            '"boxes"]',
+            '"boxes", "more"]',
+            "header: want image_id, boxes in some order, there is image_id, boxes, more",
+        ),
         ('["image_id", "boxes"]', '"image_id"', "want a list of strings as header"),
         ('"image_id", "boxes"', '1, "boxes"', "want a list of strings as header"),
         ('image = "image_id"', "image = 1", "want a list of strings as header, strings for image"),
-        ("xmin", "left", "fields: want score, class if it is said, and xmin ymin xmax ymax or .*, there is class"),
+        (
+            "xmin",
+            "left",
+            "fields: want score, class if it is said, and xmin ymin xmax ymax or .*, there is class",
+        ),
         ("score ", "", "fields: want score"),
         ("class", "score", "fields: want score"),
         ("class ", "", None),
@@ -73,7 +98,10 @@ def test_a_file_that_is_no_profile_is_refused_by_name(tmp_path, before, after, w
 
 
 def test_a_name_that_nobody_knows_lists_those_known():
-    with pytest.raises(InputError, match="profile coco: want one of global-wheat, open-images, .*, or a profile file"):
+    with pytest.raises(
+        InputError,
+        match="profile coco: want one of global-wheat, open-images, .*, or a profile file",
+    ):
         load_profile("coco")
 
 
@@ -94,7 +122,11 @@ def test_cells_without_classes_are_for_one():
 
 
 def test_the_suffix_of_a_photo_goes_or_becomes_another():
-    assert load_profile("vinbigdata").names(["1.2.dicom.png", "b.JPG", "c"]) == ["1.2.dicom", "b", "c"]
+    assert load_profile("vinbigdata").names(["1.2.dicom.png", "b.JPG", "c"]) == [
+        "1.2.dicom",
+        "b",
+        "c",
+    ]
     assert load_profile("siim").names(["a.png"]) == ["a_image"]
     with pytest.raises(InputError, match="two images would both be 'a' in the CSV"):
         load_profile("vinbigdata").names(["a.jpg", "a.png"])

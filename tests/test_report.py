@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluate import sweep
-from evaluate.matching import match
-from evaluate.tables import Detections, GroundTruth, InputError
+from evaluate.exceptions import InputError
+from evaluate.metrics.matching import match
+from evaluate.sweep import thresholds
+from evaluate.tables import Detections, GroundTruth
 from harness.data.dataset import Dataset, load_split
-from harness.draw import write_jpeg
+from harness.images.drawing import write_jpeg
 from harness.report.gallery import Rating, choose, rate
 from harness.report.heat_map import heat_map
 from harness.report.page import FILES, write_report
@@ -47,18 +48,23 @@ class Page(HTMLParser):
 
 def as_detections(truth: GroundTruth, score: float) -> Detections:
     score_column = np.full(len(truth), score, np.float32)
-    return Detections(truth.image_ids, truth.classes, truth.image, truth.label, truth.xyxy, score_column)
+    return Detections(
+        truth.image_ids, truth.classes, truth.image, truth.label, truth.xyxy, score_column
+    )
 
 
 def write_log(path: Path) -> Path:
     lines = []
     for epoch in range(2):
         lines += [
-            {"epoch": epoch, "step": 2 * epoch + i, "lr": 0.01, "loss": {"box": 1.5, "class": 0.5}} for i in range(2)
+            {"epoch": epoch, "step": 2 * epoch + i, "lr": 0.01, "loss": {"box": 1.5, "class": 0.5}}
+            for i in range(2)
         ]
         scores = {"model": 0.25 + epoch / 4, "ema": 0.125}
         seconds = {"train": 30.0, "validate": 9.0}
-        lines.append({"epoch": epoch, "map": scores, "seconds": seconds, "images_per_second": 15.4321})
+        lines.append(
+            {"epoch": epoch, "map": scores, "seconds": seconds, "images_per_second": 15.4321}
+        )
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
 
@@ -75,15 +81,27 @@ def whole_run(tmp_path_factory):
     test = load_split(data, "test")
     as_detections(test.truth, 0.875).save(run / "final.npz")
     split = {"images": 8, "boxes": 16, "truth_sha256": "0123abcd"}
-    made = {"command": "harness train v5n", "revision": "5f3c9a1", "dirty": True, "versions": {"numpy": "2.4"}}
+    made = {
+        "command": "harness train v5n",
+        "revision": "5f3c9a1",
+        "dirty": True,
+        "versions": {"numpy": "2.4"},
+    }
     made |= {"device": "cpu", "precision": "float32", "seed": 0, "data": str(data)}
     made |= {"train": {"split": "train"} | split, "val": {"split": "val"} | split}
     (run / "run.json").write_text(json.dumps(made))
-    score = {"metric": "voc-area", "map": 0.81234, "per_class": {HOSTILE: 0.81234, "square": None}, "split": "test"}
+    score = {
+        "metric": "voc-area",
+        "map": 0.81234,
+        "per_class": {HOSTILE: 0.81234, "square": None},
+        "split": "test",
+    }
     score |= {"images": 4, "truths": 8, "detections": 8, "conf": 0.01, "iou": 0.55}
     (run / "score.json").write_text(json.dumps(score))
-    cells = [sweep.Cell(conf, iou, conf + iou / 10, 9) for conf in (0.01, 0.5) for iou in (0.4, 0.6)]
-    sweep.write_csv(cells, run / "sweep.csv")
+    cells = [
+        thresholds.Cell(conf, iou, conf + iou / 10, 9) for conf in (0.01, 0.5) for iou in (0.4, 0.6)
+    ]
+    thresholds.write_csv(cells, run / "thresholds.csv")
     (run / "recipe.toml").write_text(f"# {HOSTILE}\n")
     write_log(run / "log.jsonl")
     write_jpeg(np.full((20, 30, 3), 99, np.uint8), run / "first_batch.jpg")
@@ -109,7 +127,9 @@ def test_the_page_shows_score_pictures_classes_sweep_curves_and_origin(run, tmp_
     assert page.count("figure") == 4  # all photos of the split, none twice
     assert page.text.count("2 of 2 found") == 4
     assert page.count("polyline") == 2  # a curve a class
-    assert [attributes["class"] for _, attributes in page.tags if attributes.get("class") == "best"] == ["best"]
+    assert [
+        attributes["class"] for _, attributes in page.tags if attributes.get("class") == "best"
+    ] == ["best"]
     assert "Training loss" in page.text and "best: 0.5000 at epoch 2" in page.text
     assert "5f3c9a1" in page.text and "0123abcd" in page.text
 
@@ -136,7 +156,9 @@ def test_the_confusion_matrix_has_a_row_a_class_and_one_for_background(run, tmp_
     source = report(run, tmp_path).source
     table = source[source.index('class="heat confusion') :]
     rows = re.findall("<tr><th>.*?</tr>", table[: table.index("</table>")], re.DOTALL)[1:]
-    shown = [[re.sub("<[^>]+>", "", cell) for cell in re.findall("<td.*?</td>", row)] for row in rows]
+    shown = [
+        [re.sub("<[^>]+>", "", cell) for cell in re.findall("<td.*?</td>", row)] for row in rows
+    ]
     assert shown == [["3", "", "1"], ["", "4", ""], ["", "", ""]]
     right = [["wrong" not in cell for cell in re.findall("<td.*?</td>", row)] for row in rows]
     assert right == [[True, False, False], [False, True, False], [False, False, False]]
@@ -150,11 +172,18 @@ def test_detections_that_are_none_still_make_a_page(run, tmp_path):
 
 def test_the_page_asks_nothing_of_the_network(run, tmp_path):
     page = report(run, tmp_path)
-    links = [v for _, attributes in page.tags for k, v in attributes.items() if k in ("src", "href", "xlink:href")]
+    links = [
+        v
+        for _, attributes in page.tags
+        for k, v in attributes.items()
+        if k in ("src", "href", "xlink:href")
+    ]
     assert links and all(link.startswith(("data:image/jpeg;base64,", "#")) for link in links)
     assert all(place.startswith("#") for place in re.findall(r"url\((.*?)\)", page.source))
     assert "@import" not in page.source
-    policy = next(attributes["content"] for _, attributes in page.tags if "http-equiv" in attributes)
+    policy = next(
+        attributes["content"] for _, attributes in page.tags if "http-equiv" in attributes
+    )
     assert policy.startswith("default-src 'none'; img-src data:;") and "script-src" not in policy
 
 
@@ -187,7 +216,7 @@ def test_the_page_does_with_one_file_alone(run, tmp_path, only):
     [
         ([], "0.8123 AP50 on test, 4 photos"),
         (["score.json"], "0.5600 AP50 on validation, after the sweep"),
-        (["score.json", "sweep.csv"], "0.5000 AP50 on validation, epoch 2, model"),
+        (["score.json", "thresholds.csv"], "0.5000 AP50 on validation, epoch 2, model"),
     ],
 )
 def test_the_headline_is_the_most_final_number_there_is(run, tmp_path, gone, headline):
@@ -233,7 +262,9 @@ def test_a_log_line_cut_short_by_a_kill_is_left_out(tmp_path):
 def two_photos() -> tuple[Detections, Dataset]:
     """Photo a: two cats, and a difficult one. Photo b: nothing. Boxes are 10 x 10, at multiples of 20."""
     at = np.array([[x, 0, x + 10, 10] for x in (0, 20, 40, 60)], np.float32)
-    truth = GroundTruth(("a", "b"), ("cat",), np.zeros(3), np.zeros(3), at[:3], np.array([False, False, True]))
+    truth = GroundTruth(
+        ("a", "b"), ("cat",), np.zeros(3), np.zeros(3), at[:3], np.array([False, False, True])
+    )
     #        cat 0, cat 0 again, the difficult one, nothing, and one in b
     dets = Detections(
         ("a", "b"),
@@ -258,7 +289,9 @@ def test_a_photo_is_rated_by_what_is_found_false_and_missed():
 
 
 def test_the_gallery_takes_the_worst_first_then_the_best_and_no_photo_twice():
-    ratings = [Rating(4, found, 0) for found in (4, 0, 2, 3, 1, 4, 2, 3, 0, 2, 1)] + [Rating(9, 9, 0)]
+    ratings = [Rating(4, found, 0) for found in (4, 0, 2, 3, 1, 4, 2, 3, 0, 2, 1)] + [
+        Rating(9, 9, 0)
+    ]
     chosen = choose(ratings)
     assert chosen["Best"] == [11, 0, 5]  # the one with more objects first
     assert chosen["Worst"] == [1, 8, 4]
@@ -271,28 +304,33 @@ def test_the_gallery_takes_the_worst_first_then_the_best_and_no_photo_twice():
 
 def test_cells_that_may_be_as_good_as_the_best_are_marked(run, tmp_path):
     best, level, behind = (
-        sweep.Cell(0.01, iou, 0.9 - iou / 10, 9, low, 0.1) for iou, low in ((0.4, 0.0), (0.5, -0.01), (0.6, 0.01))
+        thresholds.Cell(0.01, iou, 0.9 - iou / 10, 9, low, 0.1)
+        for iou, low in ((0.4, 0.0), (0.5, -0.01), (0.6, 0.01))
     )
-    sweep.write_csv([best, level, behind], run / "sweep.csv")
+    thresholds.write_csv([best, level, behind], run / "thresholds.csv")
     page = report(run, tmp_path)
-    marked = [a.get("class") for tag, a in page.tags if tag == "td" and "--heat" in a.get("style", "")]
+    marked = [
+        a.get("class") for tag, a in page.tags if tag == "td" and "--heat" in a.get("style", "")
+    ]
     assert marked[-3:] == ["best", "close", None]
     assert "1 more, in dots, cannot be told from it" in " ".join(page.text.split())
 
 
 def test_thresholds_of_each_class_are_shown_where_they_are_what_was_applied(run, tmp_path):
-    cells = [sweep.Cell(0.01, 0.5, 0.9, 9)]
-    sweep.write_csv(cells, run / "sweep.csv", [sweep.ClassCell("disc", 0.125, 0.625, 0.5, 3)])
+    cells = [thresholds.Cell(0.01, 0.5, 0.9, 9)]
+    thresholds.write_csv(
+        cells, run / "thresholds.csv", [thresholds.ClassCell("disc", 0.125, 0.625, 0.5, 3)]
+    )
     told = " ".join(report(run, tmp_path).text.split())
     assert "each class's own best pair is applied" in told and "Thresholdseach class's own" in told
     assert "disc0.1250.6250.5000" in told
-    sweep.write_csv(cells, run / "sweep.csv")
+    thresholds.write_csv(cells, run / "thresholds.csv")
     told = " ".join(report(run, tmp_path).text.split())
     assert "it is chosen here and applied" in told and "Thresholdsscore 0.01, NMS 0.5" in told
 
 
 def test_colours_of_the_sweep_part_the_cells_near_the_best():
-    cells = [sweep.Cell(0.1, 0.5, ap, 9) for ap in (0.9, 0.899, 0.89, 0.8)]
+    cells = [thresholds.Cell(0.1, 0.5, ap, 9) for ap in (0.9, 0.899, 0.89, 0.8)]
     shown = heat_map([replace(cell, conf=i / 10) for i, cell in enumerate(cells)])
     best, near, far, last = (shown.heat(cell) for cell in cells)
     assert (best, last) == (1, 0)

@@ -1,11 +1,11 @@
-"""submit.standing: ranks, and medals as https://www.kaggle.com/progression gives them."""
+"""submit.kaggle.standing: ranks, and medals as https://www.kaggle.com/progression gives them."""
 
 import zipfile
 
 import pytest
 
-from evaluate.tables import InputError
-from submit.standing import Leaderboard, medal_ranks, read_leaderboard
+from evaluate.exceptions import InputError
+from submit.kaggle.standing import Leaderboard, medal_ranks, read_leaderboard
 
 HEADER = "Rank,TeamId,TeamName,LastSubmissionDate,Score,SubmissionCount,TeamMemberUserNames\n"
 
@@ -43,7 +43,13 @@ def test_the_medal_lines_are_the_scores_of_the_last_ranks():
     board = Leaderboard("x", tuple(1 - n / 10 for n in range(10)))
     # of 10 teams 1, 2 and 4 earn medals
     assert board.lines() == {"gold": (1, 1.0), "silver": (2, 0.9), "bronze": (4, 1 - 3 / 10)}
-    assert [board.medal(rank) for rank in (1, 2, 3, 4, 5)] == ["gold", "silver", "bronze", "bronze", ""]
+    assert [board.medal(rank) for rank in (1, 2, 3, 4, 5)] == [
+        "gold",
+        "silver",
+        "bronze",
+        "bronze",
+        "",
+    ]
     assert Leaderboard("x", (0.5,)).lines() == {} and Leaderboard("x", ()).rank(0.5) == 1
 
 
@@ -60,7 +66,9 @@ def test_a_downloaded_leaderboard_is_read_without_benchmarks_and_teams_without_s
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "Rank,Score\n1,best\n", "Rank,Score\n1,\xff\n"])
 def test_another_file_is_refused(tmp_path, text):
     (tmp_path / "board.csv").write_bytes(text.encode("latin-1"))
-    with pytest.raises(InputError, match=r"board.csv: want a leaderboard with the columns Rank and Score"):
+    with pytest.raises(
+        InputError, match=r"board.csv: want a leaderboard with the columns Rank and Score"
+    ):
         read_leaderboard(tmp_path / "board.csv", "x")
 
 

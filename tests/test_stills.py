@@ -9,8 +9,8 @@ import pytest
 
 av = pytest.importorskip("av")
 
-from evaluate.footage import NOTHING, gather  # noqa: E402
-from evaluate.tables import InputError  # noqa: E402
+from evaluate.exceptions import InputError  # noqa: E402
+from evaluate.tracking.video_table import NOTHING, gather  # noqa: E402
 from harness.video.inputs import open_input  # noqa: E402
 from harness.video.pipeline import render  # noqa: E402
 from harness.video.stills import stills  # noqa: E402
@@ -28,7 +28,9 @@ def drawn(clip, folder):
     """The film and the table that `harness video` makes of a clip."""
     source = open_input(str(write_clip(folder / f"in{clip.suffix}", clip)), Fraction(25))
     steps = ((event, NOTHING) if hasattr(event, "planes") else event for event in source.events())
-    return folder / "out.mp4", render(source, steps, ("cat",), folder / "out.mp4", 0.25, lambda count: None)
+    return folder / "out.mp4", render(
+        source, steps, ("cat",), folder / "out.mp4", 0.25, lambda count: None
+    )
 
 
 CLIPS = ["constant rate", "variable rate", "sound starts late", "TS", "WebM"]
@@ -85,7 +87,9 @@ def test_the_film_of_another_table_is_refused(footage, row, says, tmp_path):
 @pytest.mark.parametrize("options", [(), (("movflags", "+faststart"),)])
 def test_a_damaged_film_is_one_line(then, options, tmp_path):
     film = write_clip(tmp_path / "film.mp4", Clip(sounds=(), options=options, then=then))
-    with pytest.raises(InputError, match=r"film.mp4: want a film, FFmpeg cannot read this one: Invalid data") as error:
+    with pytest.raises(
+        InputError, match=r"film.mp4: want a film, FFmpeg cannot read this one: Invalid data"
+    ) as error:
         list(stills(film, table(50), [48]))
     assert "\n" not in str(error.value)
 

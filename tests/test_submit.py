@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from evaluate.tables import InputError
-from submit.check import check
-from submit.kaggle_client import KaggleError
+from evaluate.exceptions import InputError
+from submit.csv.check import check
+from submit.kaggle.client import KaggleError
+from submit.kaggle.submission import Refused, marker, submit
 from submit.ledger import Ledger
-from submit.submission import Refused, marker, submit
 from tests.kaggle_server import SLUG
 from tests.rows import ROW
 from tests.submitting import HEADER, states
@@ -17,10 +17,21 @@ from tests.submitting import HEADER, states
 
 def test_a_submission_is_written_down_sent_once_and_scored(send, ledger, server, follow):
     row = send()
-    assert (row.state, row.ref, row.score_id, row.message) == ("pending", 50_000_001, 1, f"try {marker(row.sha256)}")
+    assert (row.state, row.ref, row.score_id, row.message) == (
+        "pending",
+        50_000_001,
+        1,
+        f"try {marker(row.sha256)}",
+    )
     server.verdict |= {"privateScore": "0.7"}
     [done], waits = follow()
-    assert (done.state, done.public, done.private, done.error, waits) == ("complete", 0.7819, 0.7, None, [])
+    assert (done.state, done.public, done.private, done.error, waits) == (
+        "complete",
+        0.7819,
+        0.7,
+        None,
+        [],
+    )
     assert ledger.submissions() == [done]
     [there] = server.submissions
     assert there["data"].decode() == (HEADER + "1,a.jpg,\"[['cat', 0.7, 1, 2, 3, 4]]\"\n")
@@ -50,7 +61,9 @@ def test_the_row_is_in_the_ledger_before_the_upload(send, folder, server):
         ("ListSubmissions", 500, "Kaggle answered 500 to ListSubmissions"),
     ],
 )
-def test_when_the_first_questions_fail_nothing_is_sent_or_kept(send, ledger, server, at, status, says):
+def test_when_the_first_questions_fail_nothing_is_sent_or_kept(
+    send, ledger, server, at, status, says
+):
     server.faults[at] = [status] * 2
     with pytest.raises(KaggleError, match=says):
         send()
@@ -78,7 +91,9 @@ def test_an_upload_that_cannot_start_has_failed_and_may_be_sent_again(send, ledg
 
 
 @pytest.mark.parametrize("status", [403, 503])
-def test_bytes_that_do_not_arrive_are_a_failure_though_the_client_raises_nothing(send, ledger, server, status):
+def test_bytes_that_do_not_arrive_are_a_failure_though_the_client_raises_nothing(
+    send, ledger, server, status
+):
     server.faults["PUT"] = [status]
     with pytest.raises(KaggleError, match="did not take the upload; nothing was submitted"):
         send()
@@ -138,7 +153,9 @@ def test_limits_that_are_all_zero_before_the_first_submission_are_no_limit(send,
         ({"submissionsDisabled": True}, "takes no submissions"),
     ],
 )
-def test_a_competition_that_would_not_take_it_is_not_sent_to(send, ledger, server, competition, says):
+def test_a_competition_that_would_not_take_it_is_not_sent_to(
+    send, ledger, server, competition, says
+):
     server.competition |= competition
     for dry_run in (False, True):
         with pytest.raises(Refused, match=says):
@@ -149,7 +166,8 @@ def test_a_competition_that_would_not_take_it_is_not_sent_to(send, ledger, serve
 def test_a_score_that_is_not_better_by_the_wanted_gain_is_not_sent(send, ledger, folder, server):
     send()
     with pytest.raises(
-        Refused, match=r"local score is 0\.7500 .two/.*, the best submitted 0\.7000 .one/.*want 0\.06 more"
+        Refused,
+        match=r"local score is 0\.7500 .two/.*, the best submitted 0\.7000 .one/.*want 0\.06 more",
     ):
         send("two", min_gain=0.06)
     assert send("two", min_gain=0.05).state == "pending"
@@ -178,19 +196,30 @@ def test_the_files_own_score_goes_before_that_of_its_run(send, ledger, folder):
 
 def test_scores_by_another_metric_or_truth_do_not_compare(send, ledger, folder):
     send()
-    ledger.record(replace(ROW, name="two/val-final.npz", map=0.9, detections_sha256="two", truth_sha256="else"))
+    ledger.record(
+        replace(
+            ROW, name="two/val-final.npz", map=0.9, detections_sha256="two", truth_sha256="else"
+        )
+    )
     assert send("two").score_id == 2  # it has one on the same truth
     (path := folder / "three").mkdir()
     (path / "submission.csv").write_text(f"{HEADER}1,a.jpg,[]\n")
-    ledger.record(replace(ROW, name="three/val-final.npz", map=0.9, detections_sha256="3", metric="coco"))
-    with pytest.raises(Refused, match="its local score is by coco on val, the best submitted by voc-area on val"):
+    ledger.record(
+        replace(ROW, name="three/val-final.npz", map=0.9, detections_sha256="3", metric="coco")
+    )
+    with pytest.raises(
+        Refused, match="its local score is by coco on val, the best submitted by voc-area on val"
+    ):
         send("three")
 
 
 def test_a_file_that_a_team_mate_sent_is_not_sent_again(send, kaggle, folder, server):
     send()
     (folder / "ledger.db").unlink()
-    with Ledger(folder / "fresh.db") as fresh, pytest.raises(Refused, match="there already, ref 50000001"):
+    with (
+        Ledger(folder / "fresh.db") as fresh,
+        pytest.raises(Refused, match="there already, ref 50000001"),
+    ):
         path = folder / "one" / "submission.csv"
         submit(path, check(path), SLUG, "try", fresh, kaggle, force=True)
     assert len(server.submissions) == 1
@@ -208,4 +237,9 @@ def test_a_file_that_changed_since_the_check_is_not_sent(folder, ledger, kaggle,
 def test_a_dry_run_asks_everything_and_leaves_nothing(send, ledger, server):
     row = send(dry_run=True)
     assert (row.id, row.state, states(ledger)) == (None, "sending", [])
-    assert server.requests.keys() == {"IntrospectToken", "GetCompetition", "GetSubmissionLimits", "ListSubmissions"}
+    assert server.requests.keys() == {
+        "IntrospectToken",
+        "GetCompetition",
+        "GetSubmissionLimits",
+        "ListSubmissions",
+    }

@@ -1,4 +1,4 @@
-"""evaluate.sweep: every cell is what the slow way gives, and the best one comes first."""
+"""evaluate.sweep.thresholds: every cell is what the slow way gives, and the best one comes first."""
 
 import json
 import math
@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluate.bootstrap import compare
-from evaluate.grid import AT_ONCE, search
-from evaluate.sweep import CONFS, IOUS, Cell, apply, best, sweep
-from evaluate.tables import Detections, GroundTruth, InputError
-from evaluate.voc_map import voc_map
-from harness.cli import main
+from evaluate.exceptions import InputError
+from evaluate.metrics.bootstrap import compare
+from evaluate.metrics.voc import voc_map
+from evaluate.sweep.grid import AT_ONCE, search
+from evaluate.sweep.thresholds import CONFS, IOUS, Cell, apply, best, sweep
+from evaluate.tables import Detections, GroundTruth
+from harness.cli.main import main
 from tests.oracles import crowd, detections, random_tables, reordered, truths
 
 HIT, TWIN = (0, 0, 0.9, 0, 0, 10, 10), (0, 0, 0.8, 0, 0, 10, 8)
@@ -23,8 +24,15 @@ TRUTH = truths((0, 0, 0, 0, 10, 10), (0, 0, 0, 0, 10, 8))
 
 def test_two_thresholds_worked_by_hand():
     # TWIN overlaps HIT by 0.8 and is a truth of its own: IoU 0.5 drops it (AP 1/2), IoU 0.9 keeps it (AP 1)
-    cells = sweep(detections(HIT, TWIN), TRUTH, confs=[0.1, 0.85], ious=[0.5, 0.9], replicates=0).cells
-    assert cells == [Cell(0.1, 0.9, 1.0, 2), Cell(0.85, 0.5, 0.5, 1), Cell(0.1, 0.5, 0.5, 1), Cell(0.85, 0.9, 0.5, 1)]
+    cells = sweep(
+        detections(HIT, TWIN), TRUTH, confs=[0.1, 0.85], ious=[0.5, 0.9], replicates=0
+    ).cells
+    assert cells == [
+        Cell(0.1, 0.9, 1.0, 2),
+        Cell(0.85, 0.5, 0.5, 1),
+        Cell(0.1, 0.5, 0.5, 1),
+        Cell(0.85, 0.9, 0.5, 1),
+    ]
 
 
 def test_of_equal_maps_the_best_has_fewest_boxes_then_lowest_iou_then_highest_conf():
@@ -60,7 +68,9 @@ def test_every_cell_is_the_score_of_the_table_that_apply_gives(seed):
 @given(
     seed=st.integers(0, 10**6),
     confs=st.lists(st.sampled_from([0.0, 0.05, 0.3, 0.35, 0.7, 1.0]), min_size=1, max_size=4),
-    ious=st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1 / 3, 0.5, 1.0])), min_size=1, max_size=5),
+    ious=st.lists(
+        st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1 / 3, 0.5, 1.0])), min_size=1, max_size=5
+    ),
     candidates_max=st.sampled_from([3000, 12, 0]),
     keep_max=st.sampled_from([3000, 5]),
     eleven_point=st.booleans(),
@@ -102,17 +112,22 @@ def test_a_score_that_was_written_like_the_threshold_passes_it():
     dets = detections((0, 0, 0.01, 0, 0, 10, 10))
     assert float(dets.score[0]) < 0.01
     assert len(apply(dets, 0.01, 0.5)) == 1
-    assert [cell.boxes for cell in sweep(dets, TRUTH, confs=[0.01, 0.0100001], ious=[0.5]).cells] == [1, 0]
+    assert [
+        cell.boxes for cell in sweep(dets, TRUTH, confs=[0.01, 0.0100001], ious=[0.5]).cells
+    ] == [1, 0]
 
 
 def test_progress_wraps_the_blocks_of_images_and_the_classes():
     seen = []
-    sweep(detections(HIT), TRUTH, progress=lambda steps: (seen.append(step) or step for step in steps))
+    sweep(
+        detections(HIT), TRUTH, progress=lambda steps: (seen.append(step) or step for step in steps)
+    )
     assert len(seen) == 1 + 3 and seen[1:] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
-    ("confs", "ious"), [([], [0.5]), ([0.5], []), ([1.5], [0.5]), ([0.5], [45]), ([math.nan], [0.5])]
+    ("confs", "ious"),
+    [([], [0.5]), ([0.5], []), ([1.5], [0.5]), ([0.5], [45]), ([math.nan], [0.5])],
 )
 def test_a_grid_that_is_empty_or_out_of_range_is_refused(confs, ious):
     with pytest.raises(InputError, match="want"):
@@ -134,7 +149,9 @@ def drawn(table, counts):
     picks = np.repeat(np.arange(len(counts)), counts)
     chosen = np.concatenate([rows[p] for p in picks])
     image = np.repeat(np.arange(len(picks)), [len(rows[p]) for p in picks])
-    return replace(table.take(chosen), image_ids=tuple(f"{k:04d}" for k in range(len(picks))), image=image)
+    return replace(
+        table.take(chosen), image_ids=tuple(f"{k:04d}" for k in range(len(picks))), image=image
+    )
 
 
 @pytest.mark.parametrize("eleven_point", [False, True])
@@ -142,15 +159,23 @@ def drawn(table, counts):
 def test_counting_an_image_twice_is_having_it_twice(seed, eleven_point):
     dets, truth = random_tables(seed)
     dets = without_ties(dets)
-    counts = np.random.default_rng(seed).multinomial(6, np.full(6, 1 / 6), AT_ONCE + 2).T.astype(np.int32)
+    counts = (
+        np.random.default_rng(seed)
+        .multinomial(6, np.full(6, 1 / 6), AT_ONCE + 2)
+        .T.astype(np.int32)
+    )
     confs, ious = [0.2, 0.5], [0.6, 0.3]
-    grid = search(dets, truth, confs=confs, ious=ious, draws=counts, parts=counts, eleven_point=eleven_point)
+    grid = search(
+        dets, truth, confs=confs, ious=ious, draws=counts, parts=counts, eleven_point=eleven_point
+    )
     for r in (0, AT_ONCE, AT_ONCE + 1):
         again = drawn(truth, counts[:, r])
         if again.difficult.all():
             continue
         for n, cell in enumerate(grid.cells):
-            wanted = voc_map(drawn(apply(dets, *cell), counts[:, r]), again, eleven_point=eleven_point).ap
+            wanted = voc_map(
+                drawn(apply(dets, *cell), counts[:, r]), again, eleven_point=eleven_point
+            ).ap
             np.testing.assert_allclose(grid.parts[:, n, r], wanted, rtol=1e-12)
             assert grid.drawn[n, r] == pytest.approx(np.nanmean(wanted), rel=1e-12)
 
@@ -161,7 +186,9 @@ def test_how_far_a_cell_is_behind_is_what_comparing_it_with_the_best_gives():
     top = apply(dets, cells[0].conf, cells[0].iou)
     for cell in cells:
         mean, _ = compare(apply(dets, cell.conf, cell.iou), top, truth)
-        assert (cell.behind_low, cell.behind_high) == pytest.approx((mean.low, mean.high), abs=1e-12)
+        assert (cell.behind_low, cell.behind_high) == pytest.approx(
+            (mean.low, mean.high), abs=1e-12
+        )
     assert (cells[0].behind_low, cells[0].behind_high) == (0, 0)
 
 
@@ -171,15 +198,27 @@ def test_a_cell_that_misses_everything_cannot_be_best_and_a_copy_of_the_best_can
     truth = GroundTruth(ids, ("dog",), image, np.zeros(n), boxes, np.zeros(n, bool))
     dets = Detections(ids, ("dog",), image, np.zeros(n), boxes, np.full(n, 0.5))
     top, copy, bad, worse = sweep(dets, truth, confs=[0.1, 0.9], ious=[0.5, 0.6]).cells
-    assert copy.could_be_best and (copy.behind_low, copy.behind_high) == (0, 0) and top.map == copy.map == 1
-    assert not bad.could_be_best and not worse.could_be_best and (bad.behind_low, bad.behind_high) == (1, 1)
+    assert (
+        copy.could_be_best
+        and (copy.behind_low, copy.behind_high) == (0, 0)
+        and top.map == copy.map == 1
+    )
+    assert (
+        not bad.could_be_best
+        and not worse.could_be_best
+        and (bad.behind_low, bad.behind_high) == (1, 1)
+    )
 
 
 def test_without_replicates_there_are_no_intervals_and_with_a_seed_they_are_the_same():
     tables = random_tables(0)
     assert {cell.behind_low for cell in sweep(*tables, replicates=0).cells} == {None}
     assert not any(cell.could_be_best for cell in sweep(*tables, replicates=0).cells)
-    assert sweep(*tables, replicates=20) == sweep(*tables, replicates=20) != sweep(*tables, replicates=20, seed=1)
+    assert (
+        sweep(*tables, replicates=20)
+        == sweep(*tables, replicates=20)
+        != sweep(*tables, replicates=20, seed=1)
+    )
 
 
 def test_order_of_rows_images_and_classes_changes_nothing():
@@ -198,18 +237,32 @@ def two_tastes(images=40):
     rows, answers = [], []
     for i in range(images):
         cats, dog = [(0, 0, 10, 10), (3, 0, 13, 10)], (50, 50, 60, 60)  # the cats overlap by 7/13
-        rows += [(i, 0, 0.8, *cats[0]), (i, 0, 0.7, *cats[1]), (i, 1, 0.9, *dog), (i, 1, 0.85, 51, 50, 61, 60)]
+        rows += [
+            (i, 0, 0.8, *cats[0]),
+            (i, 0, 0.7, *cats[1]),
+            (i, 1, 0.9, *dog),
+            (i, 1, 0.85, 51, 50, 61, 60),
+        ]
         answers += [(i, 0, *cats[0]), (i, 0, *cats[1]), (i, 1, *dog)]
     ids, rows, answers = tuple(map(str, range(images))), np.array(rows), np.array(answers)
     return (
         Detections(ids, ("cat", "dog", "cow"), rows[:, 0], rows[:, 1], rows[:, 3:], rows[:, 2]),
-        GroundTruth(ids, ("cat", "dog", "cow"), answers[:, 0], answers[:, 1], answers[:, 2:], np.zeros(len(answers))),
+        GroundTruth(
+            ids,
+            ("cat", "dog", "cow"),
+            answers[:, 0],
+            answers[:, 1],
+            answers[:, 2:],
+            np.zeros(len(answers)),
+        ),
     )
 
 
 def test_each_class_gets_the_cell_that_is_best_for_it():
     dets, truth = two_tastes()
-    dets = replace(dets, score=dets.score - np.where(dets.label == 1, dets.image / np.float32(100), 0))
+    dets = replace(
+        dets, score=dets.score - np.where(dets.label == 1, dets.image / np.float32(100), 0)
+    )
     # IoU 0.6 keeps both cats and drops the second dog (IoU 9/11); 0.5 loses a cat of two; 0.9 keeps the second dog too
     found = sweep(dets, truth, confs=[0.1, 0.01], ious=[0.9, 0.5, 0.6])
     assert [(cell.name, cell.conf, cell.iou, cell.ap) for cell in found.by_class] == [
@@ -231,7 +284,9 @@ def test_the_held_out_score_is_that_of_thresholds_chosen_on_the_other_half():
     scores = []
     place = np.argsort(np.argsort(truth.image_ids))
     for half in (*first[:, place], *~first[:, place]):
-        tables = [[drawn(table, part.astype(int)) for table in (dets, truth)] for part in (half, ~half)]
+        tables = [
+            [drawn(table, part.astype(int)) for table in (dets, truth)] for part in (half, ~half)
+        ]
         if any(answers.difficult.all() for _, answers in tables):
             continue
         found = sweep(*tables[0], confs=confs, ious=ious, replicates=0)
@@ -242,11 +297,16 @@ def test_the_held_out_score_is_that_of_thresholds_chosen_on_the_other_half():
         one = min(found.cells, key=lambda c: (-c.map, fewest[c.conf, c.iou], c.iou, -c.conf))
         own = [(c.conf, c.iou) if c.ap is not None else (one.conf, one.iou) for c in found.by_class]
         scores.append(
-            [voc_map(apply(tables[1][0], *at), tables[1][1]).mean for at in ((one.conf, one.iou), np.transpose(own))]
+            [
+                voc_map(apply(tables[1][0], *at), tables[1][1]).mean
+                for at in ((one.conf, one.iou), np.transpose(own))
+            ]
         )
     held_out = sweep(dets, truth, confs=confs, ious=ious, replicates=0).held_out
     assert held_out.halves == len(scores) > 30
-    assert (held_out.one_cell, held_out.by_class) == pytest.approx(tuple(np.mean(scores, axis=0)), abs=1e-12)
+    assert (held_out.one_cell, held_out.by_class) == pytest.approx(
+        tuple(np.mean(scores, axis=0)), abs=1e-12
+    )
 
 
 def test_one_image_cannot_be_halved():
@@ -266,7 +326,9 @@ def run_cli(tmp_path, capsys, *words, tables=None):
 
 def test_the_command_says_which_cells_could_be_as_good(tmp_path, capsys):
     (line,) = run_cli(tmp_path, capsys, "--iou", "0.9,0.5,0.6", "--conf", "0.01,0.1")
-    assert line.endswith("best AP50 1.0000 at conf 0.1 iou 0.6, 120 boxes; 3 of the other 5 cells could be as good")
+    assert line.endswith(
+        "best AP50 1.0000 at conf 0.1 iou 0.6, 120 boxes; 3 of the other 5 cells could be as good"
+    )
 
 
 def test_the_command_says_what_choosing_by_class_is_worth_and_apply_does_it(tmp_path, capsys):
@@ -287,7 +349,10 @@ def test_the_commands_json_holds_all_of_it(tmp_path, capsys):
     (plain,) = run_cli(tmp_path, capsys, *words, "--json", tables=tables)
     (full,) = run_cli(tmp_path, capsys, *words, "--json", "--per-class", tables=tables)
     found = sweep(*tables, confs=[0.1, 0.5], ious=[0.3, 0.6])
-    assert json.loads(plain) == {"best": asdict(found.cells[0]), "cells": [asdict(cell) for cell in found.cells]}
+    assert json.loads(plain) == {
+        "best": asdict(found.cells[0]),
+        "cells": [asdict(cell) for cell in found.cells],
+    }
     assert json.loads(full) == json.loads(plain) | {
         "per_class": [asdict(cell) for cell in found.by_class],
         "held_out": asdict(found.held_out),

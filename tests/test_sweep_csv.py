@@ -1,10 +1,10 @@
-"""evaluate.sweep_csv: a sweep's file, and what is refused of others."""
+"""evaluate.sweep.sweep_csv: a sweep's file, and what is refused of others."""
 
 import pytest
 
-from evaluate.sweep import apply, sweep
-from evaluate.sweep_csv import Cell, ClassCell, read_csv, read_thresholds, write_csv
-from evaluate.tables import InputError
+from evaluate.exceptions import InputError
+from evaluate.sweep.sweep_csv import Cell, ClassCell, read_csv, read_thresholds, write_csv
+from evaluate.sweep.thresholds import apply, sweep
 from tests.oracles import CLASSES, random_tables
 
 HEADER = "conf,iou,map,boxes,behind_low,behind_high,class\n"
@@ -20,7 +20,9 @@ def test_cells_survive_the_file_to_the_last_digit(tmp_path):
 
 def test_a_line_a_cell_then_a_line_a_class(tmp_path):
     write_csv(
-        CELLS, tmp_path / "sweep.csv", [ClassCell("dog", 0.25, 0.5, 0.75, 9), ClassCell("cow", 0.1, 0.4, None, 0)]
+        CELLS,
+        tmp_path / "sweep.csv",
+        [ClassCell("dog", 0.25, 0.5, 0.75, 9), ClassCell("cow", 0.1, 0.4, None, 0)],
     )
     assert (tmp_path / "sweep.csv").read_text().splitlines() == [
         HEADER.strip(),
@@ -55,7 +57,9 @@ def test_apply_takes_what_the_file_gives(tmp_path):
 
 def test_a_class_without_a_line_is_refused(tmp_path):
     write_csv(CELLS, tmp_path / "sweep.csv", [ClassCell("dog", 0.1, 0.4, None, 0)])
-    with pytest.raises(InputError, match=r"sweep\.csv: want a line for every class, cat, bird has none"):
+    with pytest.raises(
+        InputError, match=r"sweep\.csv: want a line for every class, cat, bird has none"
+    ):
         read_thresholds(tmp_path / "sweep.csv", CLASSES)
 
 
@@ -64,7 +68,10 @@ def test_a_class_without_a_line_is_refused(tmp_path):
     [
         ("", "sweep.csv, line 1: want the header conf,iou,map,.*, there is ''"),
         ("iou,conf\n", "sweep.csv, line 1: want the header .*, there is 'iou,conf'"),
-        ("conf,iou,map,boxes\n.1,.5,.7,3\n", "sweep.csv, line 1: want the header .*, there is 'conf,iou,map,boxes'"),
+        (
+            "conf,iou,map,boxes\n.1,.5,.7,3\n",
+            "sweep.csv, line 1: want the header .*, there is 'conf,iou,map,boxes'",
+        ),
         (HEADER, "sweep.csv: want at least one cell"),
         (HEADER + ".1,.5,.7,3,,,dog\n", "sweep.csv: want at least one cell"),
         (HEADER + ".1,.5,.7,3,,,\n.1,.5,x,3,,,\n", "sweep.csv, line 3: .* there is '.1,.5,x,3,,,'"),
@@ -81,7 +88,10 @@ def test_a_class_without_a_line_is_refused(tmp_path):
         (HEADER + ".1,.5,.7,3,,,\n.1,.5,1.7,3,,,dog\n", "sweep.csv, line 3"),
         (HEADER + ".1,.5,.7,3,,,\n.1,.5,.7,3,0,0,dog\n", "sweep.csv, line 3"),
         (HEADER + '.1,.5,.7,3,,,"dog\n', "sweep.csv, line 2"),
-        (HEADER + ".1,.5,.7,3,,,\n" + 2 * ".1,.5,.7,3,,,dog\n", "sweep.csv: want one line for a class, dog has more"),
+        (
+            HEADER + ".1,.5,.7,3,,,\n" + 2 * ".1,.5,.7,3,,,dog\n",
+            "sweep.csv: want one line for a class, dog has more",
+        ),
     ],
 )
 def test_another_file_is_refused_by_line(tmp_path, text, message):

@@ -5,7 +5,9 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from evaluate.tables import Detections, GroundTruth, InputError, align, rank_key, written_whole
+from evaluate.exceptions import InputError
+from evaluate.files import written_whole
+from evaluate.tables import Detections, GroundTruth, align, rank_key
 from tests.oracles import detections, random_tables, reordered, truths
 
 ROW = (0, 0, 0.5, 1, 2, 3, 4)
@@ -31,14 +33,23 @@ def test_a_table_without_images_and_classes_survives_the_file(tmp_path):
 
 def test_columns_take_their_own_types_from_lists():
     table = Detections(["a"], ["cat"], [0], [0], [[1, 2, 3, 4]], [1])
-    assert (table.image.dtype, table.label.dtype, table.xyxy.dtype, table.score.dtype) == ("i4", "i2", "f4", "f4")
+    assert (table.image.dtype, table.label.dtype, table.xyxy.dtype, table.score.dtype) == (
+        "i4",
+        "i2",
+        "f4",
+        "f4",
+    )
     assert table.image_ids == ("a",)
 
 
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("xyxy", [[0, 0, 5, 5], [3, 0, 2, 5]], r"x2 < x1 or y2 < y1 \(is it xywh\?\) in 1 rows: 1 \(b\)"),
+        (
+            "xyxy",
+            [[0, 0, 5, 5], [3, 0, 2, 5]],
+            r"x2 < x1 or y2 < y1 \(is it xywh\?\) in 1 rows: 1 \(b\)",
+        ),
         ("xyxy", [[0, 0, np.nan, 5], [0, 0, 1, 1]], r"NaN or infinity in 1 rows: 0 \(a\)"),
         ("xyxy", [[0, 0, 1e39, 5], [0, 0, 1, 1]], "NaN or infinity"),
         ("xyxy", [[0, 0, 1], [0, 0, 1]], r"xyxy is \(2, 3\), want \(2, 4\)"),
@@ -63,7 +74,13 @@ def test_a_bad_table_is_refused_with_its_rows(column, value, message):
 def test_every_kind_of_fault_is_told_at_once():
     good = detections(ROW, (1, 0, 0.5, 1, 2, 3, 4))
     with pytest.raises(InputError) as caught:
-        replace(good, image_ids=("a", "a"), xyxy=[[0, 0, np.inf, 1], [3, 0, 2, 5]], label=[0, 9], score=[2, np.nan])
+        replace(
+            good,
+            image_ids=("a", "a"),
+            xyxy=[[0, 0, np.inf, 1], [3, 0, 2, 5]],
+            label=[0, 9],
+            score=[2, np.nan],
+        )
     assert str(caught.value) == (
         "image_ids lists 1 names more than once, such as a; xyxy has NaN or infinity in 1 rows: 0 (a); "
         "xyxy has x2 < x1 or y2 < y1 (is it xywh?) in 1 rows: 1 (a); label is outside [0, 3) in 1 rows: 1 (a); "
@@ -150,7 +167,9 @@ def test_align_accepts_fewer_classes_and_names_what_does_not_fit():
     assert align(dogs, truth).label == [1] and align(dogs, truth).image == [0]
     with pytest.raises(InputError, match="images that the truth does not list: 1, such as c"):
         align(replace(dogs, image_ids=("a", "b", "c")), truth)
-    with pytest.raises(InputError, match="do not look at images that the truth lists: 1, such as b"):
+    with pytest.raises(
+        InputError, match="do not look at images that the truth lists: 1, such as b"
+    ):
         align(Detections(("a",), ("dog",), [], [], np.empty((0, 4)), []), truth)
     with pytest.raises(InputError, match="classes that the truth does not have: 1, such as cow"):
         align(replace(dogs, classes=("cow",)), truth)
@@ -164,5 +183,8 @@ def test_the_rank_key_sorts_by_group_then_by_falling_score():
 
 
 def test_difficult_is_kept_as_a_flag():
-    assert truths((0, 0, 0, 0, 1, 1), (0, 0, 0, 0, 1, 1), difficult=(1,)).difficult.tolist() == [False, True]
+    assert truths((0, 0, 0, 0, 1, 1), (0, 0, 0, 0, 1, 1), difficult=(1,)).difficult.tolist() == [
+        False,
+        True,
+    ]
     assert isinstance(truths(), GroundTruth)

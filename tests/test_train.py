@@ -1,4 +1,4 @@
-"""harness.train: rates, the run folder, and that an interrupted run ends with the same weights."""
+"""harness.training.train: rates, the run folder, and that an interrupted run ends with the same weights."""
 
 import functools
 import json
@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from evaluate.tables import InputError
-from harness import checkpoint
-from harness import train as training
-from harness.config import load_recipe
+from evaluate.exceptions import InputError
+from harness.build import build
 from harness.data.dataset import load_split
-from harness.ema import Ema
 from harness.errors import JobError
-from harness.train import augment_at, build_optimizer, set_rates, train
+from harness.recipe import load_recipe
+from harness.training import train as training
+from harness.training.ema import Ema
+from harness.training.train import augment_at, build_optimizer, set_rates, train
+from harness.weights import checkpoint
 from models.yolov5 import YoloV5
 from tests.tiny import write_tiny_voc
 
@@ -40,7 +41,9 @@ def data(tmp_path_factory):
 
 def run(data, out, *more, resume=False):
     recipe = load_recipe("v5n", [*SETTINGS, *more])
-    return train(recipe, load_split(data, "train"), load_split(data, "val"), out, device="cpu", resume=resume)
+    return train(
+        recipe, load_split(data, "train"), load_split(data, "val"), out, device="cpu", resume=resume
+    )
 
 
 def weights_of(path):
@@ -54,7 +57,15 @@ def same(a, b):
 def test_a_run_leaves_its_folder_and_nothing_half_written(data, tmp_path):
     best = run(data, tmp_path / "r", "epochs=2")
     left = {path.name for path in (tmp_path / "r").iterdir() if not path.name.startswith("events")}
-    assert left == {"best.pt", "last.pt", "recipe.toml", "run.json", "log.jsonl", "first_batch.jpg", "curves.png"}
+    assert left == {
+        "best.pt",
+        "last.pt",
+        "recipe.toml",
+        "run.json",
+        "log.jsonl",
+        "first_batch.jpg",
+        "curves.png",
+    }
     lines = [json.loads(line) for line in (tmp_path / "r" / "log.jsonl").read_text().splitlines()]
     steps, epochs = [x for x in lines if "step" in x], [x for x in lines if "map" in x]
     assert [x["step"] for x in steps] == list(range(4)) and [x["epoch"] for x in epochs] == [0, 1]
@@ -62,7 +73,10 @@ def test_a_run_leaves_its_folder_and_nothing_half_written(data, tmp_path):
     model, recipe = checkpoint.load_detector(tmp_path / "r")
     assert model.classes == ("disc", "square") and recipe.image_size == 64
     told = json.loads((tmp_path / "r" / "run.json").read_text())
-    assert told["train"]["images"] == 8 and told["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert (
+        told["train"]["images"] == 8
+        and told["versions"]["torch"] == torch.__version__.split("+")[0]
+    )
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(data, tmp_path):
@@ -111,10 +125,15 @@ def test_float16_scales_its_loss_and_resumes_with_the_same_scale(data, tmp_path,
     validate = training.validate
     with monkeypatch.context() as patch:
         scores = iter([0.1, 0.1])
-        patch.setattr(training, "validate", lambda *_: next(scores))  # and StopIteration in the second epoch
+        patch.setattr(
+            training, "validate", lambda *_: next(scores)
+        )  # and StopIteration in the second epoch
         with pytest.raises(StopIteration):
             run(data, tmp_path / "cut", "epochs=2", "precision=float16")
-    assert training.validate is validate and weights_of(tmp_path / "cut" / "last.pt")["scaler"]["scale"] == 4
+    assert (
+        training.validate is validate
+        and weights_of(tmp_path / "cut" / "last.pt")["scaler"]["scale"] == 4
+    )
     run(data, tmp_path / "cut", "epochs=2", "precision=float16", resume=True)
     run(data, tmp_path / "whole", "epochs=2", "precision=float16")
     cut, whole = (weights_of(tmp_path / name / "last.pt") for name in ("cut", "whole"))
@@ -127,18 +146,24 @@ def test_float16_clips_gradients_as_they_are_without_the_scale(data, tmp_path, m
     for name, scale in (("a", 1.0), ("b", 1024.0)):
         monkeypatch.setattr(torch.amp, "GradScaler", functools.partial(scaler, init_scale=scale))
         run(data, tmp_path / name, "epochs=1", "precision=float16", "clip=0.01")
-    a, b = (weights_of(tmp_path / name / "last.pt")["model"]["model.0.conv.weight"] for name in "ab")
+    a, b = (
+        weights_of(tmp_path / name / "last.pt")["model"]["model.0.conv.weight"] for name in "ab"
+    )
     torch.manual_seed(0)
-    start = checkpoint.build(load_recipe("v5n", SETTINGS), ("disc", "square")).state_dict()["model.0.conv.weight"]
+    start = build(load_recipe("v5n", SETTINGS), ("disc", "square")).state_dict()[
+        "model.0.conv.weight"
+    ]
     assert (b - a).norm() < 0.1 * (a - start).norm()
 
 
 def test_float16_leaves_out_a_step_whose_gradients_overflow(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.amp, "GradScaler", functools.partial(torch.amp.GradScaler, init_scale=2.0**100))
+    monkeypatch.setattr(
+        torch.amp, "GradScaler", functools.partial(torch.amp.GradScaler, init_scale=2.0**100)
+    )
     run(data, tmp_path, "epochs=1", "precision=float16")
     left = weights_of(tmp_path / "last.pt")
     torch.manual_seed(0)
-    start = checkpoint.build(load_recipe("v5n", SETTINGS), ("disc", "square"))
+    start = build(load_recipe("v5n", SETTINGS), ("disc", "square"))
     assert left["scaler"]["scale"] == 2.0**98
     assert all(torch.equal(left["model"][name], value) for name, value in start.named_parameters())
 
@@ -154,7 +179,9 @@ def test_resuming_drops_the_log_lines_of_an_epoch_that_was_cut_short(data, tmp_p
     run(data, tmp_path, "epochs=1")
     log = tmp_path / "log.jsonl"
     whole = log.read_text()
-    log.write_text(whole + '{"epoch": 1, "step": 2, "lr": 0.1, "loss": {"box": 1}}\n{"epoch": 1, "st')
+    log.write_text(
+        whole + '{"epoch": 1, "step": 2, "lr": 0.1, "loss": {"box": 1}}\n{"epoch": 1, "st'
+    )
     run(data, tmp_path, "epochs=1", resume=True)
     assert log.read_text() == whole
 
@@ -215,7 +242,9 @@ def test_training_starts_from_weights_and_their_class_rows(data, tmp_path):
 
 
 def test_rates_warm_up_and_fall():
-    recipe = load_recipe("v5n", ["epochs=10", "lr=0.1", "lr_final=0.1", "warmup_epochs=1", "schedule=linear"])
+    recipe = load_recipe(
+        "v5n", ["epochs=10", "lr=0.1", "lr_final=0.1", "warmup_epochs=1", "schedule=linear"]
+    )
     optimizer = build_optimizer(YoloV5("n", ("a",)), recipe)
     seen = {}
     for step in (0, 9, 50, 99):
@@ -230,7 +259,9 @@ def test_rates_warm_up_and_fall():
 
 def test_only_convolution_weights_decay():
     model = YoloV5("n", ("a",))
-    decayed = [g for g in build_optimizer(model, load_recipe("v5n")).param_groups if g["weight_decay"]]
+    decayed = [
+        g for g in build_optimizer(model, load_recipe("v5n")).param_groups if g["weight_decay"]
+    ]
     assert len(decayed) == 1 and {p.ndim for p in decayed[0]["params"]} == {4}
     counted = sum(len(g["params"]) for g in build_optimizer(model, load_recipe("v5n")).param_groups)
     assert counted == len(list(model.parameters()))

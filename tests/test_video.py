@@ -11,13 +11,14 @@ import pytest
 
 av = pytest.importorskip("av")
 
-from evaluate.footage import NOTHING, Found  # noqa: E402
-from evaluate.tables import Detections, InputError  # noqa: E402
+from evaluate.exceptions import InputError  # noqa: E402
+from evaluate.tables import Detections  # noqa: E402
+from evaluate.tracking.video_table import NOTHING, Found  # noqa: E402
 from harness.errors import JobError  # noqa: E402
-from harness.video.ahead import ahead  # noqa: E402
 from harness.video.inputs import Camera, PictureFolder, open_input  # noqa: E402
 from harness.video.job import film  # noqa: E402
 from harness.video.pipeline import Finder  # noqa: E402
+from harness.video.prefetch import ahead  # noqa: E402
 from tests.clips import MATRIX, Clip, Sound, look, number_in, picture, write_clip  # noqa: E402
 
 CLASSES = ("person", "dog")
@@ -42,7 +43,9 @@ class Quiet:
 
 
 def make(clip, out, boxes=BLIND, *, conf=0.25, track=False, bar=lambda what, total: Quiet()):
-    return film(lambda: open_input(str(clip), Fraction(25)), out, boxes, conf=conf, track=track, bar=bar)
+    return film(
+        lambda: open_input(str(clip), Fraction(25)), out, boxes, conf=conf, track=track, bar=bar
+    )
 
 
 def finder(answer, batch=1):
@@ -53,7 +56,9 @@ def finder(answer, batch=1):
 
 def box(number, score=0.9, label=0):
     x = 10.0 + number % 50
-    return Found(np.array([label]), np.array([[x, 20, x + 30, 70]]), np.array([score]), np.zeros(1, int))
+    return Found(
+        np.array([label]), np.array([[x, 20, x + 30, 70]]), np.array([score]), np.zeros(1, int)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +75,14 @@ def test_a_clip_comes_back_exactly(name, tmp_path):
     made = make(given, out)
     before, after = look(given), look(out)
 
-    shift = before.times[0] - after.times[0]  # MPEG-TS starts its clock anywhere, here after an hour
-    assert shift == 0 if clip.suffix != ".ts" else min(after.times[0], after.sounds[0][0][0]) == 0 < shift
+    shift = (
+        before.times[0] - after.times[0]
+    )  # MPEG-TS starts its clock anywhere, here after an hour
+    assert (
+        shift == 0
+        if clip.suffix != ".ts"
+        else min(after.times[0], after.sounds[0][0][0]) == 0 < shift
+    )
     assert [time - shift for time in before.times] == after.times
     assert made.footage.time == pytest.approx([float(time) for time in after.times])
     for old, new in zip(before.sounds + before.words, after.sounds + after.words, strict=True):
@@ -88,11 +99,15 @@ def test_a_clip_comes_back_exactly(name, tmp_path):
         h, w = upright.shape[:2]
         assert new.shape == (h + h % 2, w + w % 2, 3)
         assert np.abs(new[:h, :w].astype(int) - upright).mean() < (12 if clip.noise else 4)
-        for whole, last in ((new, h - 1), (new.swapaxes(0, 1), w - 1)):  # padded by a copy of the edge, if at all
+        for whole, last in (
+            (new, h - 1),
+            (new.swapaxes(0, 1), w - 1),
+        ):  # padded by a copy of the edge, if at all
             assert np.abs(whole[-1].astype(int) - whole[last]).mean() < 12
     if not clip.rotation and not clip.noise:
         old, new = (
-            [number_in(image[: clip.size[0], : clip.size[1]]) for image in seen.images] for seen in (before, after)
+            [number_in(image[: clip.size[0], : clip.size[1]]) for image in seen.images]
+            for seen in (before, after)
         )
         assert new == old == list(range(len(new)))
         assert (after.pixel_aspect or 1) == clip.pixel_aspect
@@ -101,7 +116,9 @@ def test_a_clip_comes_back_exactly(name, tmp_path):
 @pytest.mark.parametrize("name", sorted(UNREADABLE))
 def test_what_cannot_be_read_is_one_clear_line_and_no_output(name, tmp_path):
     given = write_clip(tmp_path / "in.mp4", MATRIX[name])
-    with pytest.raises(InputError, match=r"in.mp4: want a video, FFmpeg cannot read this file: Invalid data") as error:
+    with pytest.raises(
+        InputError, match=r"in.mp4: want a video, FFmpeg cannot read this file: Invalid data"
+    ) as error:
         make(given, tmp_path / "out.mp4")
     assert "\n" not in str(error.value) and [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
@@ -120,13 +137,17 @@ def test_colours_stay_what_they_were_and_are_tagged_the_same(matrix, full, tmp_p
 
 
 def test_pixels_that_are_not_square_turn_with_the_picture(tmp_path):
-    clip = write_clip(tmp_path / "in.mp4", Clip(rotation=90, pixel_aspect=Fraction(4, 3), sounds=()))
+    clip = write_clip(
+        tmp_path / "in.mp4", Clip(rotation=90, pixel_aspect=Fraction(4, 3), sounds=())
+    )
     make(clip, tmp_path / "out.mp4")
     assert look(tmp_path / "out.mp4").pixel_aspect == Fraction(3, 4)
 
 
 def test_odd_sides_that_share_their_tints_are_padded_too(tmp_path):
-    clip = write_clip(tmp_path / "in.webm", Clip(".webm", size=(97, 127), codec="libvpx", sounds=()))
+    clip = write_clip(
+        tmp_path / "in.webm", Clip(".webm", size=(97, 127), codec="libvpx", sounds=())
+    )
     make(clip, tmp_path / "out.mp4")
     old, new = look(clip).images[9], look(tmp_path / "out.mp4").images[9]
     assert new.shape == (98, 128, 3) and np.abs(new[:97, :127].astype(int) - old).mean() < 4
@@ -134,7 +155,10 @@ def test_odd_sides_that_share_their_tints_are_padded_too(tmp_path):
 
 def test_languages_titles_and_chapters_come_along(tmp_path):
     given, out = tmp_path / "in.mkv", tmp_path / "out.mkv"
-    write_clip(given, Clip(".mkv", sounds=(Sound(), Sound(pitch=660)), title="A day", languages=("fra", "deu")))
+    write_clip(
+        given,
+        Clip(".mkv", sounds=(Sound(), Sound(pitch=660)), title="A day", languages=("fra", "deu")),
+    )
     make(given, out)
     with av.open(out) as file:
         assert file.metadata["title"] == "A day"
@@ -164,10 +188,16 @@ def test_another_ending_is_refused_before_any_work(clip, tmp_path):
 
 
 def test_boxes_are_drawn_on_their_picture_and_the_table_says_so(clip, tmp_path):
-    made = make(clip, tmp_path / "out.mp4", finder(lambda count: box(count) if count % 2 else NOTHING, batch=4))
+    made = make(
+        clip,
+        tmp_path / "out.mp4",
+        finder(lambda count: box(count) if count % 2 else NOTHING, batch=4),
+    )
     assert made.footage.image.tolist() == list(range(1, 50, 2))
     old, new = look(clip), look(tmp_path / "out.mp4")
-    changed = [(np.abs(a.astype(int) - b).max(2) > 60).sum() > 200 for a, b in zip(old.images, new.images)]
+    changed = [
+        (np.abs(a.astype(int) - b).max(2) > 60).sum() > 200 for a, b in zip(old.images, new.images)
+    ]
     assert changed == [bool(number % 2) for number in range(50)]
     made.footage.save(tmp_path / "t.npz")
     assert Detections.load(tmp_path / "t.npz").image_ids[:2] == ("frame_0.jpg", "frame_1.jpg")
@@ -176,7 +206,10 @@ def test_boxes_are_drawn_on_their_picture_and_the_table_says_so(clip, tmp_path):
 def test_redrawing_from_the_table_gives_the_same_film(clip, tmp_path):
     made = make(clip, tmp_path / "a.mp4", finder(box))
     again = make(clip, tmp_path / "b.mp4", made.footage)
-    assert all((a == b).all() for a, b in zip(look(tmp_path / "a.mp4").images, look(tmp_path / "b.mp4").images))
+    assert all(
+        (a == b).all()
+        for a, b in zip(look(tmp_path / "a.mp4").images, look(tmp_path / "b.mp4").images)
+    )
     assert (again.footage.xyxy == made.footage.xyxy).all()
 
 
@@ -184,7 +217,10 @@ def test_a_table_of_another_video_is_refused(clip, tmp_path):
     other = write_clip(tmp_path / "other.mp4", Clip(times=list(range(0, 100, 2))))
     shorter = write_clip(tmp_path / "shorter.mp4", Clip(times=list(range(40))))
     footage = make(clip, tmp_path / "a.mp4", finder(box)).footage
-    for given, says in ((other, "picture 1 is at 0.080 s, the table has 0.040 s"), (shorter, "the video 40")):
+    for given, says in (
+        (other, "picture 1 is at 0.080 s, the table has 0.040 s"),
+        (shorter, "the video 40"),
+    ):
         with pytest.raises(InputError, match=says):
             make(given, tmp_path / "b.mp4", footage)
     with pytest.raises(InputError, match="the table has nothing"):
@@ -201,9 +237,14 @@ def test_tracking_a_file_fills_gaps_and_numbers_objects(clip, tmp_path):
 
     flaky = finder(lambda count: box(0, label=count % 7 == 3) if count % 5 else NOTHING)
     made = make(clip, tmp_path / "out.mp4", flaky, track=True, bar=bar)
-    assert made.footage.image.tolist() == list(range(1, 50))  # all but picture 0, from the first sighting on
+    assert made.footage.image.tolist() == list(
+        range(1, 50)
+    )  # all but picture 0, from the first sighting on
     assert set(made.footage.track.tolist()) == {1} and set(made.footage.label.tolist()) == {0}
-    assert [(what, total, shown.count) for what, total, shown in bars] == [("detect", 50, 50), ("draw", 50, 50)]
+    assert [(what, total, shown.count) for what, total, shown in bars] == [
+        ("detect", 50, 50),
+        ("draw", 50, 50),
+    ]
 
 
 def test_boxes_are_cut_to_the_picture_and_those_outside_go(clip, tmp_path):
@@ -215,8 +256,12 @@ def test_boxes_are_cut_to_the_picture_and_those_outside_go(clip, tmp_path):
 
 
 def test_the_table_of_a_drawn_film_can_be_tracked_later(clip, tmp_path):
-    direct = make(clip, tmp_path / "a.mp4", finder(lambda count: box(0, 0.1 + 0.015 * count)), track=True).footage
-    found = make(clip, tmp_path / "b.mp4", finder(lambda count: box(0, 0.1 + 0.015 * count))).footage
+    direct = make(
+        clip, tmp_path / "a.mp4", finder(lambda count: box(0, 0.1 + 0.015 * count)), track=True
+    ).footage
+    found = make(
+        clip, tmp_path / "b.mp4", finder(lambda count: box(0, 0.1 + 0.015 * count))
+    ).footage
     later = make(clip, tmp_path / "c.mp4", found, track=True).footage
     assert len(later) == 50 and (later.xyxy == direct.xyxy).all()
 
@@ -255,7 +300,9 @@ def test_a_folder_without_pictures_or_of_several_sizes_is_refused(tmp_path):
         PictureFolder(tmp_path, Fraction(25))
     for name, side in (("a.png", 20), ("b.png", 30)):
         cv2.imwrite(str(tmp_path / name), np.zeros((side, 40, 3), np.uint8))
-    with pytest.raises(InputError, match=r"b.png: want 40 x 20 pixels as a.png has, there are 40 x 30"):
+    with pytest.raises(
+        InputError, match=r"b.png: want 40 x 20 pixels as a.png has, there are 40 x 30"
+    ):
         list(PictureFolder(tmp_path, Fraction(25)).events())
 
 
@@ -271,7 +318,12 @@ def test_a_camera_records_until_ctrl_c_and_leaves_a_playable_film(tmp_path, monk
 
     before = signal.getsignal(signal.SIGINT)
     made = film(
-        lambda: Camera(str(clip)), tmp_path / "o.mp4", finder(slowly), conf=0.2, track=True, bar=lambda *a: Quiet()
+        lambda: Camera(str(clip)),
+        tmp_path / "o.mp4",
+        finder(slowly),
+        conf=0.2,
+        track=True,
+        bar=lambda *a: Quiet(),
     )
     seen = look(tmp_path / "o.mp4")
     assert 20 <= len(seen.images) == len(made.footage.image_ids) < 50

@@ -9,11 +9,12 @@ import pytest
 
 pytest.importorskip("av")
 
-from evaluate.footage import Footage  # noqa: E402
-from harness import checkpoint  # noqa: E402
-from harness.cli import main  # noqa: E402
-from harness.config import load_recipe  # noqa: E402
-from submit import formats  # noqa: E402
+from evaluate.tracking.video_table import Footage  # noqa: E402
+from harness.build import build
+from harness.cli.main import main  # noqa: E402
+from harness.recipe import load_recipe  # noqa: E402
+from harness.weights import checkpoint  # noqa: E402
+from submit.csv import formats  # noqa: E402
 from tests.clips import Clip, look, write_clip  # noqa: E402
 
 
@@ -23,11 +24,13 @@ def place(tmp_path_factory):
     place = tmp_path_factory.mktemp("video")
     write_clip(place / "clip.mp4", Clip(times=list(range(8))))
     recipe = load_recipe("v5n", ["image_size=64", "weights="])
-    model = checkpoint.build(recipe, ("disc", "square"))
+    model = build(recipe, ("disc", "square"))
     for name, value in model.state_dict().items():
         if name in model.class_rows() and name.endswith("bias"):
             value.view(3, 7)[:, 4:] += 4.5  # scores of all sizes
-    checkpoint.save(checkpoint.describe(recipe, model) | {"state": model.state_dict()}, place / "w.pt")
+    checkpoint.save(
+        checkpoint.describe(recipe, model) | {"state": model.state_dict()}, place / "w.pt"
+    )
     return place
 
 
@@ -50,18 +53,41 @@ def test_the_film_and_the_csv_have_sure_boxes_and_the_table_weak_ones_too(place)
     files = ["--csv", place / "out.csv", "--npz", place / "out.npz"]
     assert video(place, place / "w.pt", place / "clip.mp4", "--conf", "0.2", *files) == 0
     table, csv = Footage.load(place / "out.npz"), formats.read(place / "out.csv")
-    assert 0.05 <= table.score.min() < 0.2 <= csv.score.min() and len(csv) == (table.score >= 0.2).sum() > 0
+    assert (
+        0.05 <= table.score.min() < 0.2 <= csv.score.min()
+        and len(csv) == (table.score >= 0.2).sum() > 0
+    )
 
 
 def test_a_picture_without_boxes_is_an_empty_list_in_the_csv(place):
-    assert video(place, place / "w.pt", place / "clip.mp4", "--conf", "1", "--csv", place / "none.csv") == 0
+    assert (
+        video(place, place / "w.pt", place / "clip.mp4", "--conf", "1", "--csv", place / "none.csv")
+        == 0
+    )
     assert (place / "none.csv").read_text().splitlines()[1] == "1,frame_0.jpg,[]"
 
 
 def test_a_table_is_drawn_again_and_scored_like_any_other(place, capsys):
-    assert video(place, place / "w.pt", place / "clip.mp4", "--conf", "0.001", "--npz", place / "t.npz") == 0
+    assert (
+        video(
+            place, place / "w.pt", place / "clip.mp4", "--conf", "0.001", "--npz", place / "t.npz"
+        )
+        == 0
+    )
     table = Footage.load(place / "t.npz")
-    assert video(place, "--from", place / "t.npz", place / "clip.mp4", "--csv", place / "t.csv", "--conf", "0") == 0
+    assert (
+        video(
+            place,
+            "--from",
+            place / "t.npz",
+            place / "clip.mp4",
+            "--csv",
+            place / "t.csv",
+            "--conf",
+            "0",
+        )
+        == 0
+    )
     assert len(formats.read(place / "t.csv")) == len(table)
     capsys.readouterr()
     words = ["score", str(place / "t.npz"), "--truth", str(truth_of(table, place)), "--json"]
@@ -74,7 +100,9 @@ def truth_of(table, place):
 
     path = place / "truth.npz"
     hard = np.zeros(len(table), bool)
-    GroundTruth(table.image_ids, table.classes, table.image, table.label, table.xyxy, hard).save(path)
+    GroundTruth(table.image_ids, table.classes, table.image, table.label, table.xyxy, hard).save(
+        path
+    )
     return path
 
 
@@ -99,11 +127,16 @@ def test_wrong_input_is_one_line_and_status_2(words, says, place, capsys, monkey
 
 
 @pytest.mark.parametrize(
-    ("package", "words"), [("av", ["w.pt", "clip.mp4"]), ("yt_dlp", ["w.pt", "http://127.0.0.1:9/clip.mp4"])]
+    ("package", "words"),
+    [("av", ["w.pt", "clip.mp4"]), ("yt_dlp", ["w.pt", "http://127.0.0.1:9/clip.mp4"])],
 )
-def test_a_package_that_is_missing_is_named_with_what_to_install(package, words, place, capsys, monkeypatch):
+def test_a_package_that_is_missing_is_named_with_what_to_install(
+    package, words, place, capsys, monkeypatch
+):
     found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *at: None if name == package else found(name, *at))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *at: None if name == package else found(name, *at)
+    )
     for name in [name for name in sys.modules if name.startswith("harness.video")]:
         monkeypatch.delitem(sys.modules, name)
     assert video(place, *words) == 2

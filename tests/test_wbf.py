@@ -1,15 +1,15 @@
-"""evaluate.wbf: the package's numbers to the bit, and scores worked by hand."""
+"""evaluate.ensemble.wbf: the package's numbers to the bit, and scores worked by hand."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from evaluate.fuse import Rule, fuse
-from evaluate.fusion_rule import CONF_TYPES
-from evaluate.pool import pool, ranking, weight_matrix
+from evaluate.ensemble.fuse import Rule, fuse
+from evaluate.ensemble.pool import pool, ranking, weight_matrix
+from evaluate.ensemble.rule import CONF_TYPES
+from evaluate.ensemble.wbf import wbf
 from evaluate.tables import Detections
-from evaluate.wbf import wbf
 from tests.oracles import detections
 
 package = pytest.importorskip("ensemble_boxes")
@@ -27,7 +27,11 @@ def drawn(rng):
         half = rng.random((n, 2)) * 0.05 + 0.07
         xyxy = np.clip(np.concatenate([middle - half, middle + half], axis=1), 0, 1)
         score = rng.random(n) * 0.99 + 0.005
-        tables.append(Detections(("a",), ("cat", "dog", "bird"), np.zeros(n), rng.integers(0, 3, n), xyxy, score))
+        tables.append(
+            Detections(
+                ("a",), ("cat", "dog", "bird"), np.zeros(n), rng.integers(0, 3, n), xyxy, score
+            )
+        )
     return tables
 
 
@@ -58,16 +62,26 @@ def in_float64(tables, rule, weights):
     return rows(found.label[filled], score[filled], xyxy[filled])
 
 
-@pytest.mark.parametrize("seeds", [range(200), pytest.param(range(200, 2500), marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "seeds", [range(200), pytest.param(range(200, 2500), marks=pytest.mark.slow)]
+)
 def test_equals_the_package_to_the_bit(seeds):
     for seed in seeds:
         rng = np.random.default_rng(seed)
         tables = drawn(rng)
         rule, weights = rule_and_weights(rng, tables)
-        given = [[getattr(t, column).copy() for t in tables] for column in ("xyxy", "score", "label")]
-        options = {"iou_thr": rule.iou, "skip_box_thr": rule.skip_below, "conf_type": rule.conf_type}
+        given = [
+            [getattr(t, column).copy() for t in tables] for column in ("xyxy", "score", "label")
+        ]
+        options = {
+            "iou_thr": rule.iou,
+            "skip_box_thr": rule.skip_below,
+            "conf_type": rule.conf_type,
+        }
         xyxy, score, label = package.weighted_boxes_fusion(*given, weights=weights, **options)
-        score = np.minimum(score, 1)  # avg and several boxes of one heavy model: the package's go above
+        score = np.minimum(
+            score, 1
+        )  # avg and several boxes of one heavy model: the package's go above
         assert in_float64(tables, rule, weights) == rows(label, score, xyxy), seed
         dets = fuse(tables, rule, weights=weights).dets
         single = rows(label, score.astype(np.float32), xyxy.astype(np.float32))
@@ -80,19 +94,25 @@ def test_nmw_equals_the_package_but_for_its_rounding():
         tables = drawn(rng)
         rule, weights = rule_and_weights(rng, tables)
         rule = replace(rule, method="nmw")
-        given = [[getattr(t, column).copy() for t in tables] for column in ("xyxy", "score", "label")]
+        given = [
+            [getattr(t, column).copy() for t in tables] for column in ("xyxy", "score", "label")
+        ]
         options = {"iou_thr": rule.iou, "skip_box_thr": rule.skip_below}
         xyxy, score, label = package.non_maximum_weighted(*given, weights=weights, **options)
         dets = fuse(tables, rule, weights=weights).dets
         theirs, ours = rows(label, score, xyxy), rows(dets.label, dets.score, dets.xyxy)
         assert [row[0] for row in ours] == [row[0] for row in theirs]
         for column in (1, 2):
-            np.testing.assert_allclose([r[column] for r in ours], [r[column] for r in theirs], rtol=0, atol=2e-6)
+            np.testing.assert_allclose(
+                [r[column] for r in ours], [r[column] for r in theirs], rtol=0, atol=2e-6
+            )
 
 
 def test_a_box_of_two_is_their_mean_by_score():
     # y2 = (0.8 * 10 + 0.4 * 8) / 1.2 = 9.333, score (0.8 + 0.4) / 2; FAR has one of two models: 0.6 * 1 / 2
-    fused = fuse([detections((0, 0, 0.8, *FULL)), detections((0, 0, 0.4, *LOW), (0, 0, 0.6, *FAR))], Rule()).dets
+    fused = fuse(
+        [detections((0, 0, 0.8, *FULL)), detections((0, 0, 0.4, *LOW), (0, 0, 0.6, *FAR))], Rule()
+    ).dets
     np.testing.assert_allclose(fused.xyxy, [[0, 0, 10, 28 / 3], FAR], rtol=1e-6)
     np.testing.assert_allclose(fused.score, [0.6, 0.3], rtol=1e-6)
 
@@ -112,19 +132,25 @@ def test_scores_worked_by_hand(conf_type, shared, twice, alone):
     heavy = detections((0, 0, 0.8, *FULL), (0, 1, 0.8, *FULL), (0, 1, 0.4, *LOW))
     light = detections((0, 0, 0.4, *LOW), (0, 2, 0.6, *FAR))
     fused = fuse([heavy, light], Rule(conf_type=conf_type, members_iou=1), weights=[3, 1]).dets
-    np.testing.assert_allclose(fused.score[np.argsort(fused.label)], [shared, twice, alone], rtol=1e-6)
+    np.testing.assert_allclose(
+        fused.score[np.argsort(fused.label)], [shared, twice, alone], rtol=1e-6
+    )
 
 
 def test_several_boxes_of_one_heavy_model_score_1_at_most():
     # avg: (4.5 + 4) / 2 * 2 / 5.1 = 1.67 in the package
     two = detections((0, 0, 0.9, *FULL), (0, 0, 0.8, *LOW))
-    assert fuse([two, detections()], Rule(members_iou=1), weights=[5, 0.1]).dets.score.tolist() == [1]
+    assert fuse([two, detections()], Rule(members_iou=1), weights=[5, 0.1]).dets.score.tolist() == [
+        1
+    ]
 
 
 def test_a_row_joins_the_box_it_overlaps_most_and_an_overlap_of_exactly_the_limit_does_not_join():
     # IoU with 0..10 is 8/10, with 0..6 it is 6/8; then 0..5 against 0..10 alone is exactly 0.5
     near = detections((0, 0, 0.9, *FULL), (0, 0, 0.8, 0, 0, 10, 6), (0, 0, 0.1, *LOW))
-    assert fuse([near], Rule(iou=0.7, members_iou=1)).dets.xyxy[:, 3].tolist() == pytest.approx([6, 9.8])
+    assert fuse([near], Rule(iou=0.7, members_iou=1)).dets.xyxy[:, 3].tolist() == pytest.approx(
+        [6, 9.8]
+    )
     half = detections((0, 0, 0.9, *FULL), (0, 0, 0.8, 0, 0, 10, 5))
     assert len(fuse([half], Rule(iou=0.5, members_iou=1)).dets) == 2
     assert len(fuse([half], Rule(iou=0.49, members_iou=1)).dets) == 1

@@ -23,7 +23,9 @@ from models.yolov5 import SIZES, YoloV5
 
 OFFICIAL = Path(__file__).parents[2] / "shared" / "weights" / "yolov5n-coco.pt"
 SHA256 = "edd2e5cc4e3caa4b508168b51d9dc529da58b37813e0d2c8b49aba06aa3472dc"
-needs_official = pytest.mark.skipif(not OFFICIAL.exists(), reason="the official checkpoint is not here")
+needs_official = pytest.mark.skipif(
+    not OFFICIAL.exists(), reason="the official checkpoint is not here"
+)
 CLASSES = ("person", "airplane", "tv")
 
 
@@ -80,7 +82,9 @@ def test_an_official_checkpoint_gives_its_classes_and_exactly_its_state(as_offic
 
 def test_the_average_of_a_training_checkpoint_is_preferred(as_official, tmp_path):
     plain, averaged = YoloV5("n", CLASSES), YoloV5("n", CLASSES)
-    content = as_official(plain, ema=as_official(averaged)["model"], updates=7, optimizer={"state": {}})
+    content = as_official(
+        plain, ema=as_official(averaged)["model"], updates=7, optimizer={"state": {}}
+    )
     torch.save(content, tmp_path / "last.pt")
     state = read_yolov5(tmp_path / "last.pt").state
     assert torch.equal(state["model.0.conv.weight"], averaged.model["0"].conv.weight.half().float())
@@ -107,7 +111,9 @@ def test_everything_the_training_scripts_kept_is_passed_over(as_official, tmp_pa
         updates=7,
         optimizer=optimizer.state_dict(),
         wandb_id=None,
-        opt=argparse.Namespace(save_dir=Path("runs/train/exp"), imgsz=[640, 640], evolve=None, freeze={0}),
+        opt=argparse.Namespace(
+            save_dir=Path("runs/train/exp"), imgsz=[640, 640], evolve=None, freeze={0}
+        ),
         git={"remote": "https://example.org/yolov5", "branch": None, "commit": "915bbf2"},
         date=datetime.now(UTC),
         results=(np.float32(0.1), np.int64(3), np.bool_(True)),
@@ -132,14 +138,22 @@ def respell(path, changes):
 
 
 def assert_state_is(weights, module):
-    state = {name: value.float() if value.is_floating_point() else value for name, value in module.state_dict().items()}
+    state = {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in module.state_dict().items()
+    }
     assert weights.classes == CLASSES and weights.state.keys() == state.keys()
     assert all(torch.equal(weights.state[name], value) for name, value in state.items())
 
 
-@pytest.mark.parametrize("form", ["v6.0", "float32", "names in a list", "module alone", "DataParallel", "scratch"])
+@pytest.mark.parametrize(
+    "form", ["v6.0", "float32", "names in a list", "module alone", "DataParallel", "scratch"]
+)
 def test_every_form_of_the_module_loads(as_official, tmp_path, form):
-    content = as_official(YoloV5("n", CLASSES), "models.yolo.Model" if form == "v6.0" else "models.yolo.DetectionModel")
+    content = as_official(
+        YoloV5("n", CLASSES),
+        "models.yolo.Model" if form == "v6.0" else "models.yolo.DetectionModel",
+    )
     module = content["model"]
     if form == "float32":
         module.float()
@@ -167,7 +181,12 @@ def test_classes_and_anchors_of_a_training_of_ones_own_are_kept(as_official, tmp
     model = YoloV5("n", weights.classes)
     assert transfer(weights, model) == [] and weights.classes == ("rbc",)
     xyxy, _ = model.decode([torch.zeros(1, 3, n, n, 6) for n in (4, 2, 1)])
-    assert xyxy[0, -3].tolist() == [16 - 112, 16 - 32, 16 + 112, 16 + 32]  # t = 0: the anchor, amid its cell
+    assert xyxy[0, -3].tolist() == [
+        16 - 112,
+        16 - 32,
+        16 + 112,
+        16 + 32,
+    ]  # t = 0: the anchor, amid its cell
 
 
 def test_class_names_are_text_in_label_order(as_official, tmp_path):
@@ -219,7 +238,11 @@ def test_foreign_files_are_refused_with_what_they_are(as_official, tmp_path, wha
     path = tmp_path / "w.pt"
     model = YoloV5("n", CLASSES)
     kinds = {"seg": "SegmentationModel", "cls": "ClassificationModel"}
-    kind = "ultralytics.nn.tasks.DetectionModel" if "package" in what else f"models.yolo.{kinds.get(what, 'Model')}"
+    kind = (
+        "ultralytics.nn.tasks.DetectionModel"
+        if "package" in what
+        else f"models.yolo.{kinds.get(what, 'Model')}"
+    )
     if what == "other shapes":
         model.model["0"].conv = nn.Conv2d(3, 7, 6, bias=False)
     elif what == "other names":
@@ -244,8 +267,15 @@ def test_foreign_files_are_refused_with_what_they_are(as_official, tmp_path, wha
         path.write_bytes(path.read_bytes()[:5000])
     elif what.startswith("pickle"):
         with zipfile.ZipFile(path, "w") as archive:
-            starts = {"cut": b"\x80\x02}q\x00(X", "shorter": b"\x80\x02}", "garbled": b"\x80\x02}\xff."}
-            starts |= {"odd": b"\x80\x02cpathlib\nPosixPath\n(K\x01K\x02u.", "empty": b"\x80\x02h\x05."}
+            starts = {
+                "cut": b"\x80\x02}q\x00(X",
+                "shorter": b"\x80\x02}",
+                "garbled": b"\x80\x02}\xff.",
+            }
+            starts |= {
+                "odd": b"\x80\x02cpathlib\nPosixPath\n(K\x01K\x02u.",
+                "empty": b"\x80\x02h\x05.",
+            }
             archive.writestr("w/data.pkl", starts[what.split()[1]])
             archive.writestr("w/version", b"3")
     elif what == "TorchScript":
@@ -257,7 +287,9 @@ def test_foreign_files_are_refused_with_what_they_are(as_official, tmp_path, wha
 
 
 def test_a_dangerous_file_is_not_excused_by_whose_it_is(as_official, tmp_path):
-    content = as_official(YoloV5("n", CLASSES), "ultralytics.nn.tasks.DetectionModel", git=RunsACommand())
+    content = as_official(
+        YoloV5("n", CLASSES), "ultralytics.nn.tasks.DetectionModel", git=RunsACommand()
+    )
     torch.save(content, tmp_path / "y.pt")
     with pytest.raises(WeightsError, match="y.pt: refused, it would run .*system"):
         read_yolov5(tmp_path / "y.pt")
@@ -265,9 +297,15 @@ def test_a_dangerous_file_is_not_excused_by_whose_it_is(as_official, tmp_path):
 
 def test_only_classes_of_foreign_programs_are_named(as_official, tmp_path):
     torch.save({"a": torch.zeros(2), "b": OrderedDict(c=1)}, tmp_path / "plain.pt")
-    torch.save({"when": timedelta(1), "who": argparse.Namespace(), "why": os.system}, tmp_path / "odd.pt")
+    torch.save(
+        {"when": timedelta(1), "who": argparse.Namespace(), "why": os.system}, tmp_path / "odd.pt"
+    )
     assert foreign_classes(tmp_path / "plain.pt") == []
-    assert foreign_classes(tmp_path / "odd.pt") == ["argparse.Namespace", "datetime.timedelta", f"{os.name}.system"]
+    assert foreign_classes(tmp_path / "odd.pt") == [
+        "argparse.Namespace",
+        "datetime.timedelta",
+        f"{os.name}.system",
+    ]
     with pytest.raises(FileNotFoundError):
         foreign_classes(tmp_path / "none.pt")
 
@@ -301,7 +339,11 @@ def test_weights_of_another_size_are_refused(as_official, tmp_path):
 def test_the_official_yolov5n_loads():
     assert hashlib.sha256(OFFICIAL.read_bytes()).hexdigest() == SHA256
     weights = read_yolov5(OFFICIAL)
-    assert weights.architecture == "yolov5n" and len(weights.classes) == 80 and weights.classes[62] == "tv"
+    assert (
+        weights.architecture == "yolov5n"
+        and len(weights.classes) == 80
+        and weights.classes[62] == "tv"
+    )
     model = YoloV5("n", weights.classes)
     assert transfer(weights, model) == []
     state = model.state_dict()
@@ -309,7 +351,13 @@ def test_the_official_yolov5n_loads():
 
 
 TABLE = (  # of YOLOv5 v6.0, a row a layer: where from, kind, arguments
-    *((-1, "conv", 2, 2), (-1, "conv", 2), (-1, "c3", 3, True), (-1, "conv", 2), (-1, "c3", 6, True)),
+    *(
+        (-1, "conv", 2, 2),
+        (-1, "conv", 2),
+        (-1, "c3", 3, True),
+        (-1, "conv", 2),
+        (-1, "c3", 6, True),
+    ),
     *((-1, "conv", 2), (-1, "c3", 9, True), (-1, "conv", 2), (-1, "c3", 3, True), (-1, "sppf")),
     *((-1, "conv"), (-1, "up"), ((-1, 6), "cat"), (-1, "c3", 3, False)),
     *((-1, "conv"), (-1, "up"), ((-1, 4), "cat"), (-1, "c3", 3, False)),
@@ -320,11 +368,17 @@ TABLE = (  # of YOLOv5 v6.0, a row a layer: where from, kind, arguments
 
 def by_the_table(state, size, images):
     """Raw output of the layer table, row by row on the bare state, in float64. -> levels (B, 3, rows, cols, 5 + C)."""
-    left = {name: value.double() for name, value in state.items() if not name.endswith(("tracked", ".anchors"))}
+    left = {
+        name: value.double()
+        for name, value in state.items()
+        if not name.endswith(("tracked", ".anchors"))
+    }
 
     def conv(name, x, stride=1, padding=None):
         kernel = left.pop(f"{name}.conv.weight")
-        y = F.conv2d(x, kernel, stride=stride, padding=kernel.shape[-1] // 2 if padding is None else padding)
+        y = F.conv2d(
+            x, kernel, stride=stride, padding=kernel.shape[-1] // 2 if padding is None else padding
+        )
         kinds = ("running_mean", "running_var", "weight", "bias")
         mean, var, scale, shift = (left.pop(f"{name}.bn.{kind}")[:, None, None] for kind in kinds)
         y = (y - mean) / (var + 1e-3).sqrt() * scale + shift
@@ -339,11 +393,14 @@ def by_the_table(state, size, images):
 
     def sppf(name, x):
         x = conv(f"{name}.cv1", x)
-        return conv(f"{name}.cv2", torch.cat([x, *(F.max_pool2d(x, k, 1, k // 2) for k in (5, 9, 13))], 1))
+        return conv(
+            f"{name}.cv2", torch.cat([x, *(F.max_pool2d(x, k, 1, k // 2) for k in (5, 9, 13))], 1)
+        )
 
     def detect(name, xs):
         maps = [
-            F.conv2d(x, *(left.pop(f"{name}.m.{i}.{kind}") for kind in ("weight", "bias"))) for i, x in enumerate(xs)
+            F.conv2d(x, *(left.pop(f"{name}.m.{i}.{kind}") for kind in ("weight", "bias")))
+            for i, x in enumerate(xs)
         ]
         return [m.reshape(len(m), 3, -1, *m.shape[2:]).permute(0, 1, 3, 4, 2) for m in maps]
 
@@ -355,16 +412,23 @@ def by_the_table(state, size, images):
     outputs = [images.double()]  # of row i at i + 1
     for i, (origin, kind, *arguments) in enumerate(TABLE):
         origins = [
-            outputs[-1] if o == -1 else outputs[o + 1] for o in (origin if isinstance(origin, tuple) else [origin])
+            outputs[-1] if o == -1 else outputs[o + 1]
+            for o in (origin if isinstance(origin, tuple) else [origin])
         ]
-        outputs.append(layers[kind](f"model.{i}", origins if isinstance(origin, tuple) else origins[0], *arguments))
+        outputs.append(
+            layers[kind](
+                f"model.{i}", origins if isinstance(origin, tuple) else origins[0], *arguments
+            )
+        )
     assert not left, sorted(left)
     return outputs[-1]
 
 
 def gradient_image(rows, cols):
     """(1, 3, rows, cols) in [0, 1]: slanted ramps, by arithmetic alone."""
-    band, row, col = torch.meshgrid(torch.arange(3), torch.arange(rows), torch.arange(cols), indexing="ij")
+    band, row, col = torch.meshgrid(
+        torch.arange(3), torch.arange(rows), torch.arange(cols), indexing="ij"
+    )
     return ((29 * band + 7 * row + 13 * col) % 256 / 255)[None]
 
 
@@ -373,7 +437,9 @@ def test_the_network_computes_the_published_table(size, rows, cols):
     torch.manual_seed(0)
     model = YoloV5(size, CLASSES).eval()
     for name, value in model.state_dict().items():
-        if ".bn." in name and value.is_floating_point():  # as made, batch norm would do next to nothing
+        if (
+            ".bn." in name and value.is_floating_point()
+        ):  # as made, batch norm would do next to nothing
             value.uniform_(0.5, 2.0)
     with torch.no_grad():
         found = model(gradient_image(rows, cols))
@@ -391,9 +457,19 @@ def test_the_official_yolov5n_gives_its_golden_output():
     with torch.no_grad():
         found = model.eval()(gradient_image(192, 256))
     expected = by_the_table(weights.state, "n", gradient_image(192, 256))
-    assert all(torch.allclose(a.double(), b, rtol=0, atol=1e-4) for a, b in zip(found, expected, strict=True))
+    assert all(
+        torch.allclose(a.double(), b, rtol=0, atol=1e-4)
+        for a, b in zip(found, expected, strict=True)
+    )
     flat = torch.cat([level.flatten() for level in found])
-    golden = [0.691643, -7.408439, -4.527635, -3.518515, -5.184289, -5.227025]  # from `by_the_table`
+    golden = [
+        0.691643,
+        -7.408439,
+        -4.527635,
+        -3.518515,
+        -5.184289,
+        -5.227025,
+    ]  # from `by_the_table`
     golden += [-5.776637, -4.118620, -5.629461, -5.881821, -2.294848, -5.358575]
     assert flat[:: len(flat) // 11].tolist() == pytest.approx(golden, abs=1e-4)
     assert flat.mean().item() == pytest.approx(-5.067123, abs=1e-4)

@@ -9,7 +9,15 @@ import torch
 import torchvision
 
 from models.losses import Gains
-from models.yolov1 import IMAGENET_MEAN, IMAGENET_STD, PRIORS, RESNETS, YoloV1, cell_loss, match_cells
+from models.yolov1 import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    PRIORS,
+    RESNETS,
+    YoloV1,
+    cell_loss,
+    match_cells,
+)
 
 CLASSES = ("cat", "dog", "bird")
 NOTHING = (torch.zeros(0, dtype=torch.long), torch.zeros(0, 4))
@@ -40,9 +48,16 @@ def perfect(head, label, xyxy, *, rows, cols, stride=32, big=30.0):
     for a, row, col in itertools.product(*map(range, level.shape[1:4])):
         x, y = (x1 + x2) / 2 / stride - col, (y1 + y2) / 2 / stride - row
         home = 0 <= x < 1, 0 <= y < 1
-        if any(home) and -0.5 < x < 1.5 and -0.5 < y < 1.5:  # the cell of the centre and the two nearest, no diagonal
+        if (
+            any(home) and -0.5 < x < 1.5 and -0.5 < y < 1.5
+        ):  # the cell of the centre and the two nearest, no diagonal
             w, h = PRIORS[a]
-            values = (x + 0.5) / 2, (y + 0.5) / 2, math.sqrt((x2 - x1) / w) / 2, math.sqrt((y2 - y1) / h) / 2
+            values = (
+                (x + 0.5) / 2,
+                (y + 0.5) / 2,
+                math.sqrt((x2 - x1) / w) / 2,
+                math.sqrt((y2 - y1) / h) / 2,
+            )
             level[0, a, row, col, :5] = torch.tensor([*map(logit, values), big])
             level[0, a, row, col, 5 + label] = big
     return [level]
@@ -53,7 +68,11 @@ def test_the_backbone_has_torchvisions_names_and_shapes(depth):
     with torch.device("meta"):
         official = getattr(torchvision.models, f"resnet{depth}")().state_dict()
         state = YoloV1(depth, CLASSES).state_dict()
-    ours = {name.removeprefix("backbone."): v.shape for name, v in state.items() if name.startswith("backbone.")}
+    ours = {
+        name.removeprefix("backbone."): v.shape
+        for name, v in state.items()
+        if name.startswith("backbone.")
+    }
     assert ours == {name: v.shape for name, v in official.items() if not name.startswith("fc.")}
     assert {name.split(".")[0] for name in state} == {"backbone", "neck", "heads"}
 
@@ -71,7 +90,9 @@ def test_the_backbone_computes_what_torchvisions_does():
 def test_the_backbone_sees_imagenets_statistics(model):
     seen = []
     model.backbone.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    mean, std = (torch.tensor(v)[:, None, None].expand(3, 64, 64) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, std = (
+        torch.tensor(v)[:, None, None].expand(3, 64, 64) for v in (IMAGENET_MEAN, IMAGENET_STD)
+    )
     model.eval()(torch.stack([mean, mean + 2 * std]))
     assert torch.allclose(seen[0], torch.tensor([0.0, 2.0])[:, None, None, None], atol=1e-6)
 
@@ -88,7 +109,10 @@ def test_shapes(head, stride):
             assert [tuple(level.shape) for level in raw] == [(2, 2, *grid, 8)]
         else:
             assert raw.shape == (2, *grid, 13)
-        assert (xyxy.shape, scores.shape) == ((2, 2 * math.prod(grid), 4), (2, 2 * math.prod(grid), 3))
+        assert (xyxy.shape, scores.shape) == (
+            (2, 2 * math.prod(grid), 4),
+            (2, 2 * math.prod(grid), 3),
+        )
         assert 0 <= scores.min() and scores.max() <= 1
     assert model.stride_max == stride
 
@@ -97,11 +121,18 @@ def test_shapes(head, stride):
 @pytest.mark.parametrize("head", ["tuned", "report"])
 def test_a_perfect_output_decodes_to_the_truth_and_costs_nothing(head, stride):
     model = YoloV1(18, CLASSES, head, grid_stride=stride)
-    truth = [17.0, 59.0, 77.0, 104.0]  # off centre, not square, on an image that is not: a swapped axis would show
+    truth = [
+        17.0,
+        59.0,
+        77.0,
+        104.0,
+    ]  # off centre, not square, on an image that is not: a swapped axis would show
     raw = perfect(head, 2, truth, rows=128, cols=192, stride=stride)
     xyxy, scores = model.decode(raw)
     best = scores[0, :, 2].argmax()
-    assert torch.allclose(xyxy[0, best], torch.tensor(truth), atol=1e-3) and scores[0, best, 2] > 0.999
+    assert (
+        torch.allclose(xyxy[0, best], torch.tensor(truth), atol=1e-3) and scores[0, best, 2] > 0.999
+    )
     assert sum(model.loss(raw, [(torch.tensor([2]), torch.tensor([truth]))]).values()) < 1e-4
 
 
@@ -143,7 +174,9 @@ def one_cell(first=(), second=(), classes=()):
 def squares(*rows):
     """Rows of (label, side) -> truths around (4, 12)."""
     labels, sides = zip(*rows)
-    return torch.tensor(labels), torch.tensor([[4 - s / 2, 12 - s / 2, 4 + s / 2, 12 + s / 2] for s in sides])
+    return torch.tensor(labels), torch.tensor(
+        [[4 - s / 2, 12 - s / 2, 4 + s / 2, 12 + s / 2] for s in sides]
+    )
 
 
 def loss(raw, *targets):
@@ -157,7 +190,12 @@ def test_report_parts_by_hand():
     raw = one_cell((0.5, 0.5, 0.75, 0.75, 0.9), (0.5, 0.5, 0.5, 0.5, 0.3), (0.2, 0.7, 0.6))
     truth = torch.tensor([1]), torch.tensor([[1.0, 11, 5, 17]])
     parts = loss(torch.cat([torch.zeros_like(raw), raw]), NOTHING, truth)
-    box = (0.5 - 0.375) ** 2 + (0.5 - 0.75) ** 2 + (0.5 - math.sqrt(4 / 16)) ** 2 + (0.5 - math.sqrt(6 / 16)) ** 2
+    box = (
+        (0.5 - 0.375) ** 2
+        + (0.5 - 0.75) ** 2
+        + (0.5 - math.sqrt(4 / 16)) ** 2
+        + (0.5 - math.sqrt(6 / 16)) ** 2
+    )
     expected = {
         "class": 0.2**2 + (1 - 0.7) ** 2 + 0.6**2,
         "no_object": 0.5 * (8 * 0.5**2 + 6 * 0.5**2 + 0.9**2),  # of both images
@@ -196,20 +234,27 @@ def test_a_third_object_in_one_cell_counts_for_the_class_alone_in_whatever_order
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        ((0.5, 0.5, 0.25, 0.25), (0.25, 0.25, 0.25, 0.25)),  # 1 x 1 around (4, 12) and around (2, 10)
+        (
+            (0.5, 0.5, 0.25, 0.25),
+            (0.25, 0.25, 0.25, 0.25),
+        ),  # 1 x 1 around (4, 12) and around (2, 10)
         ((0.5, 0.5, 0.5, 0.5), (0.5, 0.5, 0.25, 0.25)),  # 4 x 4 and 1 x 1 around (4, 12)
     ],
 )
 def test_where_no_box_overlaps_the_nearer_one_is_responsible(first, second):
     # Truth 1 x 1 at (0.5, 8.5): IoU 0 with all of these.
-    parts = loss(one_cell((*first, 0.9), (*second, 0.3)), (torch.tensor([0]), torch.tensor([[0.0, 8, 1, 9]])))
+    parts = loss(
+        one_cell((*first, 0.9), (*second, 0.3)), (torch.tensor([0]), torch.tensor([[0.0, 8, 1, 9]]))
+    )
     assert parts["contain_confidence"] == pytest.approx((1 - 0.3) ** 2)
     assert parts["box"] == pytest.approx(5 * 2 * (second[0] - 0.5 / 8) ** 2)
 
 
 def test_a_centre_on_the_far_edge_belongs_to_the_last_cell():
     raw = torch.zeros(1, 2, 3, 13)
-    raw[0, 1, 2, :10] = torch.tensor([30.0, 30, 0, 0, 30, 30, 30, 0, 0, -30])  # boxes of 6 x 4 around (24, 16)
+    raw[0, 1, 2, :10] = torch.tensor(
+        [30.0, 30, 0, 0, 30, 30, 30, 0, 0, -30]
+    )  # boxes of 6 x 4 around (24, 16)
     parts = loss(raw, (torch.tensor([0]), torch.tensor([[21.0, 14, 27, 18]])))
     assert parts["box"] == pytest.approx(0) and parts["contain_confidence"] == pytest.approx(0)
 
@@ -229,4 +274,6 @@ def test_matching_agrees_with_the_slow_version_also_on_ties(seed):
     random = torch.Generator().manual_seed(seed)
     iou, far = (torch.randint(0, 4, (30, 2), generator=random) / 4 for _ in range(2))
     cell = torch.randint(0, 12, (30,), generator=random)
-    assert match_cells(iou, far, cell, 12).tolist() == slow_match(iou.numpy(), far.numpy(), cell.tolist())
+    assert match_cells(iou, far, cell, 12).tolist() == slow_match(
+        iou.numpy(), far.numpy(), cell.tolist()
+    )

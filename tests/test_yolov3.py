@@ -11,7 +11,11 @@ from models.yolov3 import YoloV3
 
 CLASSES = ("cat", "dog", "bird")
 STRIDES = (8, 16, 32)
-ANCHORS = [[(10, 13), (16, 30), (33, 23)], [(30, 61), (62, 45), (59, 119)], [(116, 90), (156, 198), (373, 326)]]
+ANCHORS = [
+    [(10, 13), (16, 30), (33, 23)],
+    [(30, 61), (62, 45), (59, 119)],
+    [(116, 90), (156, 198), (373, 326)],
+]
 NOTHING = (torch.zeros(0, dtype=torch.long), torch.zeros(0, 4))
 
 
@@ -36,7 +40,9 @@ def perfect(head, label, xyxy, *, rows, cols, big=30.0):
         overlap = [s / (w * h + pw * ph - s) for s, (pw, ph) in zip(shared, shapes)]
         answers = [overlap.index(max(overlap))]
     else:
-        answers = [i for i, (pw, ph) in enumerate(shapes) if max(w / pw, pw / w, h / ph, ph / h) < 4]
+        answers = [
+            i for i, (pw, ph) in enumerate(shapes) if max(w / pw, pw / w, h / ph, ph / h) < 4
+        ]
     raw = []
     for i, stride in enumerate(STRIDES):
         level = torch.zeros(1, 3, rows // stride, cols // stride, 5 + len(CLASSES))
@@ -60,9 +66,17 @@ def test_the_parameter_count_is_that_of_yolov3_weights():
 
 def test_state_names_put_the_backbone_and_the_heads_apart(model):
     names = model.state_dict()
-    assert {name.split(".")[0] for name in names} == {"backbone", "branches", "tips", "routes", "heads"}
+    assert {name.split(".")[0] for name in names} == {
+        "backbone",
+        "branches",
+        "tips",
+        "routes",
+        "heads",
+    }
     assert {f"backbone.{name}" for name in model.backbone.state_dict()} <= set(names)
-    assert model.class_rows() == {f"heads.m.{i}.{kind}": 3 for i in range(3) for kind in ("weight", "bias")}
+    assert model.class_rows() == {
+        f"heads.m.{i}.{kind}": 3 for i in range(3) for kind in ("weight", "bias")
+    }
     assert all(names[name].shape[0] == 3 * (5 + 3) for name in model.class_rows())
 
 
@@ -71,26 +85,34 @@ def test_shapes(model, rows, cols):
     raw = model(torch.rand(2, 3, rows, cols))
     xyxy, scores = model.decode(raw)
     places = sum(3 * (rows // s) * (cols // s) for s in STRIDES)
-    assert [tuple(level.shape) for level in raw] == [(2, 3, rows // s, cols // s, 8) for s in STRIDES]
+    assert [tuple(level.shape) for level in raw] == [
+        (2, 3, rows // s, cols // s, 8) for s in STRIDES
+    ]
     assert (xyxy.shape, scores.shape) == ((2, places, 4), (2, places, 3))
     assert 0 <= scores.min() and scores.max() <= 1
 
 
-@pytest.mark.parametrize("truth", [(22, 70, 52, 93), (13, 9, 24, 22), (5, 8, 120, 90)])  # the best anchor on each level
+@pytest.mark.parametrize(
+    "truth", [(22, 70, 52, 93), (13, 9, 24, 22), (5, 8, 120, 90)]
+)  # the best anchor on each level
 def test_a_perfect_output_decodes_to_the_truth_and_costs_nothing(model, truth):
     truth = [float(edge) for edge in truth]
     raw = perfect(model.head, 2, truth, rows=96, cols=128)
     xyxy, scores = model.decode(raw)
     best = scores[0, :, 2] > 0.999
     assert 1 <= best.sum() <= 9 and scores[0, ~best].max() < 1e-6 and scores[0, :, :2].max() < 1e-6
-    torch.testing.assert_close(xyxy[0, best], torch.tensor([truth]).expand(int(best.sum()), 4), rtol=0, atol=1e-3)
+    torch.testing.assert_close(
+        xyxy[0, best], torch.tensor([truth]).expand(int(best.sum()), 4), rtol=0, atol=1e-3
+    )
     parts = model.loss(raw, [(torch.tensor([2]), torch.tensor([truth]))])
     assert len(parts) == (4 if model.head == "report" else 3)
     assert all(abs(part) < 1e-5 for part in parts.values()), parts
 
 
 def test_classes_share_a_box_in_the_report_head_and_are_independent_in_the_tuned_one(model):
-    raw = [torch.full((1, 3, 4 // 2**i, 4 // 2**i, 8), 20.0) for i in range(3)]  # objectness and all classes sure
+    raw = [
+        torch.full((1, 3, 4 // 2**i, 4 // 2**i, 8), 20.0) for i in range(3)
+    ]  # objectness and all classes sure
     _, scores = model.decode(raw)
     expected = 1.0 if model.head == "tuned" else 1 / 3
     assert torch.allclose(scores, torch.tensor(expected), atol=1e-6)

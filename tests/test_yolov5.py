@@ -56,7 +56,11 @@ def test_parameter_counts_are_the_published_ones(size):
 
 def test_state_names_are_the_checkpoints():
     names = set(YoloV5("n", COCO).state_dict())
-    assert {"model.0.conv.weight", "model.2.m.0.cv1.bn.running_mean", "model.9.cv2.conv.weight"} <= names
+    assert {
+        "model.0.conv.weight",
+        "model.2.m.0.cv1.bn.running_mean",
+        "model.9.cv2.conv.weight",
+    } <= names
     assert {"model.24.anchors", "model.24.m.2.bias"} <= names and len(names) == 349
 
 
@@ -65,7 +69,9 @@ def test_shapes(model, rows, cols):
     raw = model(torch.rand(2, 3, rows, cols))
     xyxy, scores = model.decode(raw)
     places = sum(3 * (rows // s) * (cols // s) for s in STRIDES)
-    assert [tuple(level.shape) for level in raw] == [(2, 3, rows // s, cols // s, 8) for s in STRIDES]
+    assert [tuple(level.shape) for level in raw] == [
+        (2, 3, rows // s, cols // s, 8) for s in STRIDES
+    ]
     assert (xyxy.shape, scores.shape) == ((2, places, 4), (2, places, 3))
     assert 0 <= scores.min() and scores.max() <= 1
 
@@ -75,16 +81,22 @@ def test_a_perfect_output_decodes_to_the_truth_and_costs_nothing(model):
     raw = perfect(model.head, 2, truth, rows=96, cols=128)
     xyxy, scores = model.decode(raw)
     best = scores[0, :, 2].argmax()
-    assert torch.allclose(xyxy[0, best], torch.tensor(truth), atol=1e-3) and scores[0, best, 2] > 0.999
+    assert (
+        torch.allclose(xyxy[0, best], torch.tensor(truth), atol=1e-3) and scores[0, best, 2] > 0.999
+    )
     parts = model.loss(raw, [(torch.tensor([2]), torch.tensor([truth]))])
-    parts.pop("no_object", None)  # anchors beyond the best one also claim this object, which v3 calls background
+    parts.pop(
+        "no_object", None
+    )  # anchors beyond the best one also claim this object, which v3 calls background
     if model.head == "tuned":
         parts.pop("object")  # likewise, in cells that match_by_ratio does not choose
     assert sum(parts.values()) < 1e-4, parts
 
 
 def test_classes_share_a_box_in_the_report_head_and_are_independent_in_the_tuned_one(model):
-    raw = [torch.full((1, 3, 2 // 2**i, 2 // 2**i, 8), 20.0) for i in range(2)]  # objectness and all classes sure
+    raw = [
+        torch.full((1, 3, 2 // 2**i, 2 // 2**i, 8), 20.0) for i in range(2)
+    ]  # objectness and all classes sure
     raw.append(raw[1])
     _, scores = model.decode(raw)
     expected = 1.0 if model.head == "tuned" else 1 / 3
@@ -102,5 +114,7 @@ def test_balance_weighs_the_levels():
     raw = [torch.zeros(1, 3, 8 // 2**i, 8 // 2**i, 8) for i in range(3)]
     none = [(torch.zeros(0, dtype=torch.long), torch.zeros(0, 4))]
     weights = [(4.0, 1.0, 0.4), (1.0, 1.0, 1.0)]
-    small, flat = (YoloV5("n", CLASSES, gains=Gains(balance=b)).loss(raw, none)["object"] for b in weights)
+    small, flat = (
+        YoloV5("n", CLASSES, gains=Gains(balance=b)).loss(raw, none)["object"] for b in weights
+    )
     assert float(small / flat) == pytest.approx(5.4 / 3)

@@ -7,12 +7,22 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluate.tables import GroundTruth, InputError
-from harness.data.coco_json import CocoJson
+from evaluate.exceptions import InputError
+from evaluate.tables import GroundTruth
+from harness.data.coco import CocoJson
 from harness.data.listfile import ListFiles
-from harness.data.source import PHOTO_SUFFIXES, Problem, Record, Source, list_photos, measure, refuse, unusable
+from harness.data.records import (
+    PHOTO_SUFFIXES,
+    Problem,
+    Record,
+    Source,
+    list_photos,
+    measure,
+    refuse,
+    unusable,
+)
 from harness.data.voc import Voc
-from harness.data.yolo_txt import YoloTxt
+from harness.data.yolo import YoloTxt
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,8 +33,12 @@ class Dataset:
     images: Path | None  # its folder of photos, where that was given
     split: str
     photos: tuple[Path, ...]  # (I,) in step with truth.image_ids
-    truth: GroundTruth  # boxes exactly as in the files: those partly outside the photo are not clipped
-    skipped: tuple[Problem, ...]  # boxes left out of the truth: no area, not finite, wholly outside the photo
+    truth: (
+        GroundTruth  # boxes exactly as in the files: those partly outside the photo are not clipped
+    )
+    skipped: tuple[
+        Problem, ...
+    ]  # boxes left out of the truth: no area, not finite, wholly outside the photo
 
 
 def load_split(data: Path, split: str, *, images: Path | None = None) -> Dataset:
@@ -86,7 +100,9 @@ def _columns(
                 why = unusable(found.xyxy, sizes[record.image_id])
                 if why:
                     what = f"{found.name} box {why}: {found.written}"
-                    skipped.append(Problem(record.file, found.line, record.image_id, what, "warning"))
+                    skipped.append(
+                        Problem(record.file, found.line, record.image_id, what, "warning")
+                    )
                 else:
                     image.append(row_of[record.image_id])
                     label.append(label_of[found.name])
@@ -103,7 +119,9 @@ def _columns(
     return truth, skipped, unknown
 
 
-def load_photos(data: Path, split: str, *, images: Path | None = None) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+def load_photos(
+    data: Path, split: str, *, images: Path | None = None
+) -> tuple[tuple[str, ...], tuple[Path, ...]]:
     """image_ids and photos of a split, without a look at annotations: a test split need not have any.
 
     Raises InputError naming missing photos.
@@ -128,7 +146,9 @@ def find_photos(sources: Sequence[Path]) -> tuple[tuple[str, ...], tuple[Path, .
         if given.is_dir():
             inside = [(name, given / name) for name in list_photos(given)]
             if not inside:
-                raise InputError(f"{given}: want photos ({' '.join(PHOTO_SUFFIXES)}), the folder has none")
+                raise InputError(
+                    f"{given}: want photos ({' '.join(PHOTO_SUFFIXES)}), the folder has none"
+                )
             found += inside
         elif given.is_file():
             found.append((given.name, given))
@@ -137,7 +157,9 @@ def find_photos(sources: Sequence[Path]) -> tuple[tuple[str, ...], tuple[Path, .
     photos: dict[str, Path] = {}
     for image_id, path in found:
         if photos.setdefault(image_id, path) != path:
-            raise InputError(f"two photos would both be {image_id}: {photos[image_id]} and {path}; give their folder")
+            raise InputError(
+                f"two photos would both be {image_id}: {photos[image_id]} and {path}; give their folder"
+            )
     return tuple(photos), tuple(photos.values())
 
 
@@ -149,13 +171,17 @@ def splits_of(data: Path, *, images: Path | None = None) -> tuple[str, ...]:
 def check_split(source: Source, split: str, data: Path) -> None:
     """Raise InputError when there is no such split, naming those there are."""
     if split not in source.splits():
-        raise InputError(f"{data}: no split {split}; there is {', '.join(source.splits()) or 'none'}")
+        raise InputError(
+            f"{data}: no split {split}; there is {', '.join(source.splits()) or 'none'}"
+        )
 
 
 def open_source(data: Path, images: Path | None = None) -> Source:
     """The reader for DATA by its layout; the annotations are not read yet. Raises InputError naming what was tried."""
     if images is not None and not images.is_dir():
-        raise InputError(f"{images}: want the folder of photos, {'a file' if images.exists() else 'nothing'} is there")
+        raise InputError(
+            f"{images}: want the folder of photos, {'a file' if images.exists() else 'nothing'} is there"
+        )
     if data.is_file():
         match data.suffix.lower():
             case ".json":
@@ -173,7 +199,9 @@ def open_source(data: Path, images: Path | None = None) -> Source:
         for path in sorted(data.glob(f"{pattern}ImageSets/Main"))
     ]
     if len(kits) > 1 and kits[0] != data:
-        raise InputError(f"{data}: holds several VOC data sets, name one: {', '.join(map(str, kits))}")
+        raise InputError(
+            f"{data}: holds several VOC data sets, name one: {', '.join(map(str, kits))}"
+        )
     if kits:
         return Voc(kits[0], images)
     if (data / "data.yaml").is_file():

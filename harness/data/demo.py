@@ -14,17 +14,25 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from evaluate.tables import Array, InputError
-from harness.data import shapes
+from evaluate.exceptions import InputError
+from evaluate.tables import Array
+from harness.data import demo_shapes
 
-CLASSES = tuple(sorted(shapes.DRAWINGS))
+CLASSES = tuple(sorted(demo_shapes.DRAWINGS))
 SIZES = ((240, 320), (320, 240), (256, 256), (240, 304), (272, 272))  # (height, width)
 SPLITS = ("train", "val", "test")
 JPEG_QUALITY = 92
 DIFFICULT_LENGTH = 22  # pixels; things drawn smaller are marked difficult
 VISIBLE_MIN = 0.6  # share of a thing's pixels that later things must leave visible
 TYPICAL = 0.75  # share of things in the usual colour of their kind; the others have any
-HUES = {"fish": 8, "star": 26, "leaf": 58, "mug": 104, "rocket": 135, "kite": 165}  # OpenCV's, half degrees
+HUES = {
+    "fish": 8,
+    "star": 26,
+    "leaf": 58,
+    "mug": 104,
+    "rocket": 135,
+    "kite": 165,
+}  # OpenCV's, half degrees
 SHADOW = 0.45  # how much light a thing keeps off the ground
 INSIDE_MIN = 0.55  # share of a thing's pixels that must lie inside the frame
 
@@ -34,7 +42,9 @@ Job = tuple[str, int]  # split, number of the photo in it
 @dataclass(frozen=True)
 class Thing:
     name: str
-    corners: tuple[int, int, int, int]  # VOC's xmin, ymin, xmax, ymax: 1-based, inclusive; hidden pixels count
+    corners: tuple[
+        int, int, int, int
+    ]  # VOC's xmin, ymin, xmax, ymax: 1-based, inclusive; hidden pixels count
     truncated: bool  # leaves the frame
     difficult: bool
 
@@ -65,7 +75,9 @@ def make_demo(
         stem = f"{split}_{i:04d}"
         encoded = cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
         (scratch / "JPEGImages" / f"{stem}.jpg").write_bytes(encoded.tobytes())
-        (scratch / "Annotations" / f"{stem}.xml").write_text(_xml(f"{stem}.jpg", photo.shape, things))
+        (scratch / "Annotations" / f"{stem}.xml").write_text(
+            _xml(f"{stem}.jpg", photo.shape, things)
+        )
     for split, count in counts.items():
         stems = "".join(f"{split}_{i:04d}\n" for i in range(count))
         (scratch / "ImageSets" / "Main" / f"{split}.txt").write_text(stems)
@@ -87,13 +99,23 @@ def draw_scene(rng: np.random.Generator) -> tuple[Array, list[Thing]]:
             break
         name = CLASSES[rng.integers(len(CLASSES))]
         tiny = rng.random() < 0.04
-        length = float(rng.uniform(14, DIFFICULT_LENGTH) if tiny else np.exp(rng.uniform(np.log(40), np.log(120))))
-        patch = shapes.render(
-            name, length, _turn(rng), _palette(rng, HUES[name] if rng.random() < TYPICAL else None, hue), light
+        length = float(
+            rng.uniform(14, DIFFICULT_LENGTH)
+            if tiny
+            else np.exp(rng.uniform(np.log(40), np.log(120)))
+        )
+        patch = demo_shapes.render(
+            name,
+            length,
+            _turn(rng),
+            _palette(rng, HUES[name] if rng.random() < TYPICAL else None, hue),
+            light,
         )
         top, left = (int(rng.integers(limit)) - len(patch) // 2 for limit in (height, width))
         frame = np.s_[max(top, 0) : top + len(patch), max(left, 0) : left + len(patch)]
-        seen = patch[max(-top, 0) : height - top, max(-left, 0) : width - left]  # what falls on photo[frame]
+        seen = patch[
+            max(-top, 0) : height - top, max(-left, 0) : width - left
+        ]  # what falls on photo[frame]
         cover = np.zeros((height, width), bool)
         cover[frame] = seen[..., 3] > 127
         pixels = int(np.count_nonzero(cover))
@@ -118,7 +140,10 @@ def _ground(rng: np.random.Generator, height: int, width: int) -> tuple[Array, f
     hue = float(rng.uniform(0, 180))
     mix: Array  # (H, W) share of the first of two colours
     value = (45, 100) if rng.random() < 0.35 else (140, 235)
-    a, b = (_bgr(hue + rng.uniform(-25, 25), rng.uniform(30, 130), rng.uniform(*value)) for _ in range(2))
+    a, b = (
+        _bgr(hue + rng.uniform(-25, 25), rng.uniform(30, 130), rng.uniform(*value))
+        for _ in range(2)
+    )
     y, x = np.mgrid[:height, :width].astype(np.float32)
     angle = rng.uniform(0, np.pi)
     along = x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle))  # (H, W) pixels
@@ -129,12 +154,24 @@ def _ground(rng: np.random.Generator, height: int, width: int) -> tuple[Array, f
             mix = np.clip(4 * _clouds(rng, height, width, 7) - 1.5, 0, 1)
         case 2:  # stripes, bent a little
             wave = along + 14 * _clouds(rng, height, width, 3)
-            mix = np.clip(np.sin(wave * (2 * np.pi / rng.uniform(14, 60))) * rng.uniform(0.7, 4), -1, 1) / 2 + 0.5
+            mix = (
+                np.clip(
+                    np.sin(wave * (2 * np.pi / rng.uniform(14, 60))) * rng.uniform(0.7, 4), -1, 1
+                )
+                / 2
+                + 0.5
+            )
         case 3:  # lights out of focus
             mix = np.zeros((height, width), np.float32)
             for _ in range(int(rng.integers(12, 30))):
                 at = (int(rng.integers(width)), int(rng.integers(height)))
-                mix += cv2.circle(np.zeros_like(mix), at, int(rng.integers(8, 34)), float(rng.uniform(0.2, 0.6)), -1)
+                mix += cv2.circle(
+                    np.zeros_like(mix),
+                    at,
+                    int(rng.integers(8, 34)),
+                    float(rng.uniform(0.2, 0.6)),
+                    -1,
+                )
             mix = cv2.GaussianBlur(np.clip(mix, 0, 1), (0, 0), 1.5)
         case _:  # planks: bands, each of its own shade
             band = np.floor(along / rng.uniform(24, 60)).astype(int)
@@ -147,7 +184,9 @@ def _ground(rng: np.random.Generator, height: int, width: int) -> tuple[Array, f
 
 def _clouds(rng: np.random.Generator, height: int, width: int, cells: int) -> Array:
     """Smooth noise (H, W) float32 in [0, 1] with about `cells` blotches across."""
-    noise = cv2.resize(rng.random((cells, cells), np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    noise = cv2.resize(
+        rng.random((cells, cells), np.float32), (width, height), interpolation=cv2.INTER_CUBIC
+    )
     stretched: Array = (noise - noise.min()) / np.ptp(noise)
     return stretched
 
@@ -186,7 +225,10 @@ def _xml(file_name: str, shape: tuple[int, ...], things: list[Thing]) -> str:
         f"\t<object>\n\t\t<name>{t.name}</name>\n\t\t<pose>Unspecified</pose>\n"
         f"\t\t<truncated>{t.truncated:d}</truncated>\n\t\t<difficult>{t.difficult:d}</difficult>\n"
         "\t\t<bndbox>\n"
-        + "".join(f"\t\t\t<{k}>{v}</{k}>\n" for k, v in zip(("xmin", "ymin", "xmax", "ymax"), t.corners, strict=True))
+        + "".join(
+            f"\t\t\t<{k}>{v}</{k}>\n"
+            for k, v in zip(("xmin", "ymin", "xmax", "ymax"), t.corners, strict=True)
+        )
         + "\t\t</bndbox>\n\t</object>\n"
         for t in things
     )

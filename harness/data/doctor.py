@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from evaluate.tables import InputError
+from evaluate.exceptions import InputError
 from harness.data.dataset import open_source
-from harness.data.source import Object, Problem, Record, Size, Source, orientation, unusable
+from harness.data.records import Object, Problem, Record, Size, Source, orientation, unusable
 
 THREADS = 4
 SMALL, LARGE = 32**2, 96**2  # COCO's borders between small, medium and large boxes, pixels
@@ -63,15 +63,30 @@ class Diagnosis:
         """The same for people: a row a split, a row a class, then every problem, errors first."""
         splits = list(self.splits)
         rows = [["", *splits]]
-        for name in ("photos", "without_objects", "objects", "difficult", "small", "medium", "large"):
-            rows.append([name.replace("_", " "), *(f"{getattr(self.splits[s], name)}" for s in splits)])
+        for name in (
+            "photos",
+            "without_objects",
+            "objects",
+            "difficult",
+            "small",
+            "medium",
+            "large",
+        ):
+            rows.append(
+                [name.replace("_", " "), *(f"{getattr(self.splits[s], name)}" for s in splits)]
+            )
         sizes = (f"{s.median_width:.0f} x {s.median_height:.0f}" for s in self.splits.values())
         rows.append(["median box", *sizes])
         for name in self.classes:
             rows.append([f"  {name}", *(f"{self.splits[s].per_class[name]}" for s in splits)])
         widths = [max(len(row[column]) for row in rows) for column in range(len(splits) + 1)]
         table = [
-            "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+            "  ".join(
+                [
+                    row[0].ljust(widths[0]),
+                    *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)),
+                ]
+            )
             for row in rows
         ]
         ranked = sorted(self.problems, key=lambda problem: problem.severity != "error")
@@ -113,7 +128,12 @@ def diagnose(
                 problems.append(Problem(str(data), None, "", f"split {split} lists no photo"))
         except InputError as error:
             problems.append(Problem(str(data), None, "", str(error)))
-    paths = {path: image_id for listed in photos.values() for image_id, path in listed.items() if path.is_file()}
+    paths = {
+        path: image_id
+        for listed in photos.values()
+        for image_id, path in listed.items()
+        if path.is_file()
+    }
     with ThreadPoolExecutor(THREADS) as pool:
         futures = [pool.submit(_examine, path, image_id) for path, image_id in paths.items()]
         examined = dict(zip(paths, (future.result() for future in progress(futures)), strict=True))
@@ -129,7 +149,9 @@ def diagnose(
     for photo in examined.values():
         problems += photo.problems
     problems += [*_same_ids(data, photos), *_same_bytes(paths, examined)]
-    return Diagnosis(data, classes, summaries, tuple(dict.fromkeys(problems)))  # trainval repeats what train says
+    return Diagnosis(
+        data, classes, summaries, tuple(dict.fromkeys(problems))
+    )  # trainval repeats what train says
 
 
 def _examine(path: Path, image_id: str) -> _Photo:
@@ -150,13 +172,22 @@ def _examine(path: Path, image_id: str) -> _Photo:
             size = (decoded.shape[0], decoded.shape[1])
     except UnidentifiedImageError:
         problems.append(Problem(str(path), None, image_id, "not a photo"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow's, by format
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        Image.DecompressionBombError,
+    ) as error:  # Pillow's, by format
         problems.append(Problem(str(path), None, image_id, f"photo cannot be decoded: {error}"))
     return _Photo(size, hashlib.sha256(content).hexdigest(), tuple(problems))
 
 
 def _check_split(
-    source: Source, split: str, classes: tuple[str, ...], photos: dict[str, Path], sizes: dict[str, Size]
+    source: Source,
+    split: str,
+    classes: tuple[str, ...],
+    photos: dict[str, Path],
+    sizes: dict[str, Size],
 ) -> tuple[Summary, list[Problem]]:
     """Count a split's usable boxes and check each annotation against its photo."""
     records, problems = source.records(split, photos, sizes)
@@ -169,7 +200,9 @@ def _check_split(
         with_objects += bool(fine)
         problems += wrong
         if size and record.declared_size and record.declared_size != size:
-            what = "declares a photo of {1} x {0}, it is {3} x {2}".format(*record.declared_size, *size)
+            what = "declares a photo of {1} x {0}, it is {3} x {2}".format(
+                *record.declared_size, *size
+            )
             problems.append(Problem(record.file, None, record.image_id, what, "warning"))
         if record.declared_name is not None and record.declared_name != Path(record.image_id).name:
             what = f"calls its photo {record.declared_name}, it is {record.image_id}"
@@ -194,7 +227,9 @@ def _check_split(
     return summary, problems
 
 
-def _check_boxes(record: Record, classes: tuple[str, ...], size: Size | None) -> tuple[list[Object], list[Problem]]:
+def _check_boxes(
+    record: Record, classes: tuple[str, ...], size: Size | None
+) -> tuple[list[Object], list[Problem]]:
     """The boxes that the loader keeps, and what is wrong with any; a photo of unknown size has no borders."""
     height, width = size or (inf, inf)
     usable: list[Object] = []
@@ -212,7 +247,9 @@ def _check_boxes(record: Record, classes: tuple[str, ...], size: Size | None) ->
             usable.append(found)
             twin = first.setdefault((found.name, found.xyxy), found)
             if twin is not found:
-                what = f"{found.name} box is there twice" + (f", see line {twin.line}" if twin.line else "")
+                what = f"{found.name} box is there twice" + (
+                    f", see line {twin.line}" if twin.line else ""
+                )
                 what += f": {found.written}"
             elif min(x1, y1, width - x2, height - y2) < -OUT_OF_RANGE:
                 what = f"{found.name} box leaves the photo of {width} x {height}: {found.written}"
@@ -230,7 +267,9 @@ def _same_ids(data: Path, photos: dict[str, dict[str, Path]]) -> list[Problem]:
     """
     problems = []
     for a, b in combinations(photos, 2):
-        common = [image_id for image_id in photos[a] if photos[b].get(image_id) == photos[a][image_id]]
+        common = [
+            image_id for image_id in photos[a] if photos[b].get(image_id) == photos[a][image_id]
+        ]
         whole = len(common) in (len(photos[a]), len(photos[b]))
         if common and not whole and a.rpartition("_")[0] == b.rpartition("_")[0]:
             what = f"splits {a} and {b} share {len(common)} photos, such as {', '.join(common[:5])}"
@@ -245,5 +284,7 @@ def _same_bytes(paths: dict[Path, str], examined: dict[Path, _Photo]) -> list[Pr
     for path, photo in examined.items():
         twin = first.setdefault(photo.sha256, path)
         if twin != path:
-            problems.append(Problem(str(path), None, paths[path], f"the same photo as {twin}", "warning"))
+            problems.append(
+                Problem(str(path), None, paths[path], f"the same photo as {twin}", "warning")
+            )
     return problems

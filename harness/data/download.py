@@ -14,7 +14,9 @@ TIMEOUT = 30  # seconds without a byte
 PAUSE = 2.0  # seconds between two tries
 TRIES = 5  # in a row that bring nothing
 
-Progress = Callable[[int, int], None]  # bytes there so far, bytes of the whole file (0 when the server does not say)
+Progress = Callable[
+    [int, int], None
+]  # bytes there so far, bytes of the whole file (0 when the server does not say)
 
 
 class DownloadError(OSError):
@@ -40,7 +42,9 @@ def download(
     kind, wanted = ("md5", md5) if md5 else ("sha256", sha256)
     if path.exists():
         if wanted and _digest(path, kind) != wanted:
-            raise DownloadError(f"{path}: {kind} is {_digest(path, kind)}, want {wanted}; remove the file to fetch it")
+            raise DownloadError(
+                f"{path}: {kind} is {_digest(path, kind)}, want {wanted}; remove the file to fetch it"
+            )
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
@@ -53,7 +57,9 @@ def download(
                 break
             failure = OSError("the connection ended early")
         except HTTPError as error:
-            raise DownloadError(f"{url}: the server says {error.code} {error.reason}; {by_hand}") from None
+            raise DownloadError(
+                f"{url}: the server says {error.code} {error.reason}; {by_hand}"
+            ) from None
         except HTTPException as error:
             failure = OSError(f"not HTTP: {error!r}")
         except OSError as error:
@@ -78,7 +84,9 @@ def _fetch(url: str, part: Path, progress: Progress) -> bool:
     except HTTPError as error:
         if error.code != 416:
             raise
-        whole = error.headers.get("Content-Range") == f"bytes */{have}"  # nothing lies beyond what we have
+        whole = (
+            error.headers.get("Content-Range") == f"bytes */{have}"
+        )  # nothing lies beyond what we have
         if not whole:
             os.truncate(part, 0)  # of another file
         return whole

@@ -8,8 +8,17 @@ Corners are VOC's, 1-based and inclusive; the class is an index into classes.txt
 from collections.abc import Mapping
 from pathlib import Path
 
-from evaluate.tables import InputError
-from harness.data.source import VOC_CLASSES, Object, Problem, Record, Size, from_inclusive, numbered_lines, read_classes
+from evaluate.exceptions import InputError
+from harness.data.records import (
+    VOC_CLASSES,
+    Object,
+    Problem,
+    Record,
+    Size,
+    from_inclusive,
+    numbered_lines,
+    read_classes,
+)
 
 
 class ListFiles:
@@ -23,7 +32,9 @@ class ListFiles:
     def _find_images(self) -> Path:
         """The folder beside the lists that holds the first photo."""
         tried = [self.folder / name for name in ("JPEGImages", "images", ".")]
-        first = next((words[0] for path in self.lists.values() for words in _rows(path).values()), "")
+        first = next(
+            (words[0] for path in self.lists.values() for words in _rows(path).values()), ""
+        )
         for folder in tried:
             if first and (folder / first).is_file():
                 return folder
@@ -46,7 +57,9 @@ class ListFiles:
         problems = []
         for line, (image_id, *_) in _rows(list_file).items():
             if image_id in photos:
-                problems.append(Problem(str(list_file), line, image_id, f"{image_id} is listed twice"))
+                problems.append(
+                    Problem(str(list_file), line, image_id, f"{image_id} is listed twice")
+                )
             photos[image_id] = folder / image_id
             if not photos[image_id].is_file():
                 what = f"photo is missing: want {photos[image_id]}"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from xml.parsers import expat
 
-from harness.data.source import (
+from harness.data.records import (
     PHOTO_SUFFIXES,
     VOC_CLASSES,
     Object,
@@ -33,10 +33,16 @@ class Voc:
 
     def splits(self) -> tuple[str, ...]:
         """The lists in ImageSets/Main, less the devkit's CLASS_SPLIT.txt with a flag beside each name."""
-        files = {path.stem: path for path in sorted((self.root / "ImageSets" / "Main").glob("*.txt"))}
+        files = {
+            path.stem: path for path in sorted((self.root / "ImageSets" / "Main").glob("*.txt"))
+        }
 
         def by_class(stem: str) -> bool:
-            lines = numbered_lines(files[stem]) if stem.rpartition("_")[2] in files and "_" in stem else []
+            lines = (
+                numbered_lines(files[stem])
+                if stem.rpartition("_")[2] in files and "_" in stem
+                else []
+            )
             return bool(lines) and all(re.fullmatch(r"\S+\s+(-1|0|1)", line) for _, line in lines)
 
         return tuple(stem for stem in files if not by_class(stem))
@@ -53,7 +59,9 @@ class Voc:
 
     def photos(self, split: str) -> tuple[dict[str, Path], list[Problem]]:
         list_file = self.root / "ImageSets" / "Main" / f"{split}.txt"
-        present = {name.rpartition(".")[0]: name for name in reversed(list_photos(self.images))}  # a.jpg before a.png
+        present = {
+            name.rpartition(".")[0]: name for name in reversed(list_photos(self.images))
+        }  # a.jpg before a.png
         photos: dict[str, Path] = {}
         problems = []
         for line, stem in numbered_lines(list_file):
@@ -73,7 +81,9 @@ class Voc:
     ) -> tuple[list[Record], list[Problem]]:
         records, problems = [], []
         for image_id in photos:
-            record, wrong = read_xml(self.root / "Annotations" / f"{image_id.rpartition('.')[0]}.xml", image_id)
+            record, wrong = read_xml(
+                self.root / "Annotations" / f"{image_id.rpartition('.')[0]}.xml", image_id
+            )
             problems += wrong
             if record:
                 records.append(record)

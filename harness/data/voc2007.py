@@ -9,9 +9,9 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from evaluate.tables import InputError
+from evaluate.exceptions import InputError
 from harness.data.download import Progress, download
-from harness.data.source import VOC_CLASSES
+from harness.data.records import VOC_CLASSES
 
 SITE = "http://host.robots.ox.ac.uk/pascal/VOC/voc2007/"
 ARCHIVES = {  # name -> md5; about 0.45 GB each
@@ -53,7 +53,9 @@ def write_report_split(root: Path) -> None:
     """
     lists = root / "ImageSets" / "Main"
     if not (lists / "trainval.txt").is_file():
-        raise InputError(f"{lists / 'trainval.txt'}: want VOC 2007's list of trainval photos, nothing is there")
+        raise InputError(
+            f"{lists / 'trainval.txt'}: want VOC 2007's list of trainval photos, nothing is there"
+        )
     ids = (lists / "trainval.txt").read_text().split()
     ranked = sorted(ids, key=lambda image_id: hashlib.sha1(image_id.encode()).digest())
     _write_lines(lists / "report_val.txt", sorted(ranked[:REPORT_VAL]))

@@ -53,27 +53,37 @@ class Axis:
     end: float
 
     def at(self, value: float) -> float:
-        return round(self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start), 1)
+        return round(
+            self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start), 1
+        )
 
     def ticks(self) -> list[tuple[float, str]]:
         """About five round values."""
         rough = (self.high - self.low) / TICKS
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(power * step for step in STEPS if power * step >= rough)
-        values = [step * n for n in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
+        values = [
+            step * n for n in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)
+        ]
         return [(self.at(value), f"{value:.4f}".rstrip("0").rstrip(".")) for value in values]
 
 
 def local_against_public(rows: Sequence["Entry"]) -> Chart | None:
     """Where local and public scores agree, points lie on the diagonal. None without a submission that has both."""
-    both = {number: row for number, row in enumerate(rows) if row.map is not None and row.public is not None}
+    both = {
+        number: row
+        for number, row in enumerate(rows)
+        if row.map is not None and row.public is not None
+    }
     if not both:
         return None
     x = _axis([row.map or 0 for row in both.values()], LEFT, WIDTH - RIGHT)
     y = _axis([row.public or 0 for row in both.values()], HEIGHT - BOTTOM, TOP)
     series = _series(rows)
     points = [
-        Point(x.at(row.map or 0), y.at(row.public or 0), series[_group(row)][0], number, _title(row))
+        Point(
+            x.at(row.map or 0), y.at(row.public or 0), series[_group(row)][0], number, _title(row)
+        )
         for number, row in both.items()
     ]
     low, high = max(x.low, y.low), min(x.high, y.high)
@@ -95,9 +105,14 @@ def over_time(rows: Sequence["Entry"]) -> Chart | None:
         Point(x.at(times[number]), y.at(row.map or 0), series[_group(row)][0], number, _title(row))
         for number, row in scored.items()
     ]
-    lines = [(number, _best_so_far([p for p in points if p.series == number])) for number, _ in series.values()]
+    lines = [
+        (number, _best_so_far([p for p in points if p.series == number]))
+        for number, _ in series.values()
+    ]
     names = ("Local score over time", "scored on", "local score")
-    return Chart(*names, _dates(x, sorted(times.values())), y.ticks(), points, _keys(series, points), lines)
+    return Chart(
+        *names, _dates(x, sorted(times.values())), y.ticks(), points, _keys(series, points), lines
+    )
 
 
 def _axis(values: list[float], start: float, end: float) -> Axis:
@@ -123,7 +138,9 @@ def _series(rows: Sequence["Entry"]) -> dict[tuple[str, str], tuple[int, str]]:
     }
 
 
-def _keys(series: dict[tuple[str, str], tuple[int, str]], points: list[Point]) -> list[tuple[int, str]]:
+def _keys(
+    series: dict[tuple[str, str], tuple[int, str]], points: list[Point]
+) -> list[tuple[int, str]]:
     """Only the series that have points."""
     return [key for key in series.values() if key[0] in {point.series for point in points}]
 

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluate.calibration import BINS, Calibration
-from evaluate.diagnosis import Diagnosis
-from evaluate.errors import Errors
-from evaluate.verdicts import KINDS
+from evaluate.diagnosis.calibration import BINS, Calibration
+from evaluate.diagnosis.diagnose import Diagnosis
+from evaluate.diagnosis.tide import Errors
+from evaluate.diagnosis.verdicts import KINDS
 from harness.report.figure import COLOURS, INK
 
 if TYPE_CHECKING:
@@ -21,7 +21,13 @@ def plot_fixes(axes: "Axes", errors: Errors) -> None:
     gains = [errors.total[KINDS[k]] for k in order]
     axes.barh([KINDS[k] for k in order], gains, color=COLOURS[0], height=0.6)
     for y, (k, gain) in enumerate(zip(order, gains, strict=True)):
-        axes.annotate(f"{gain:.4f}  ({counts[k]:,})", (gain, y), (5, 0), textcoords="offset points", va="center")
+        axes.annotate(
+            f"{gain:.4f}  ({counts[k]:,})",
+            (gain, y),
+            (5, 0),
+            textcoords="offset points",
+            va="center",
+        )
     axes.set(title="AP50 that mending one kind would add", xlim=(0, 1.45 * max(*gains, 1e-4)))
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
@@ -30,7 +36,9 @@ def plot_fixes(axes: "Axes", errors: Errors) -> None:
 def plot_operating(axes: "Axes", found: Diagnosis) -> None:
     """Precision, recall and F1 of all classes over the lowest score, the best one ringed; F1 of each class, faint."""
     for curve in found.class_curves.values():
-        axes.step(curve.conf[::-1], curve.f1[::-1], where="pre", color=INK, alpha=0.18, linewidth=0.7)
+        axes.step(
+            curve.conf[::-1], curve.f1[::-1], where="pre", color=INK, alpha=0.18, linewidth=0.7
+        )
     whole = found.curve
     for name, values, colour in (
         ("precision", whole.precision, COLOURS[0]),
@@ -41,7 +49,9 @@ def plot_operating(axes: "Axes", found: Diagnosis) -> None:
     if best := whole.best:
         told = f"best F1: {best.f1:.3f} from {best.conf:.3f}"
         axes.plot(best.conf, best.f1, "o", color=INK, fillstyle="none", markersize=10, label=told)
-    axes.set(title="Precision, recall and F1", xlabel="lowest score shown", xlim=(0, 1), ylim=(0, 1.02))
+    axes.set(
+        title="Precision, recall and F1", xlabel="lowest score shown", xlim=(0, 1), ylim=(0, 1.02)
+    )
     axes.legend(loc="lower center")
 
 
@@ -49,12 +59,28 @@ def plot_reliability(axes: "Axes", measured: Calibration) -> None:
     """The share of hits among the detections of each score, with their number, beside the diagonal."""
     filled = np.flatnonzero(measured.count)
     middle = (filled + 0.5) / BINS
-    axes.bar(middle, measured.hits[filled], width=0.9 / BINS, color=COLOURS[0], alpha=0.8, label="share of hits")
+    axes.bar(
+        middle,
+        measured.hits[filled],
+        width=0.9 / BINS,
+        color=COLOURS[0],
+        alpha=0.8,
+        label="share of hits",
+    )
     axes.plot([0, 1], [0, 1], "--", color=INK, linewidth=1, label="score = share of hits")
-    axes.plot(measured.score[filled], measured.hits[filled], "o", color=INK, markersize=3.5, label="at the mean score")
+    axes.plot(
+        measured.score[filled],
+        measured.hits[filled],
+        "o",
+        color=INK,
+        markersize=3.5,
+        label="at the mean score",
+    )
     above = np.maximum(measured.hits[filled], (filled + 1) / BINS)  # clear of the diagonal
     for x, y, count in zip(middle, above, measured.count[filled], strict=True):
-        axes.annotate(_short(count), (x, y), (0, 4), textcoords="offset points", ha="center", fontsize=7.5)
+        axes.annotate(
+            _short(count), (x, y), (0, 4), textcoords="offset points", ha="center", fontsize=7.5
+        )
     axes.set(title="What a score is worth", xlabel="score", xlim=(0, 1), ylim=(0, 1.12))
     axes.legend(loc="upper left")
 

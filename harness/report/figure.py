@@ -10,7 +10,7 @@ from html import escape
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from harness.draw import PALETTE
+from harness.images.drawing import PALETTE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +49,9 @@ def style() -> Iterator[None]:
     import matplotlib
 
     look: Any = {  # matplotlib types every key
-        **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
+        **dict.fromkeys(
+            ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK
+        ),
         "axes.grid": True,
         "axes.spines.right": False,
         "axes.spines.top": False,

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from evaluate.confusion import Confusion
-from evaluate.diagnosis import Diagnosis
-from evaluate.operating_point import Point
-from harness.error_text import largest_gain, most_confused
+from evaluate.diagnosis.confusion import Confusion
+from evaluate.diagnosis.diagnose import Diagnosis
+from evaluate.diagnosis.operating_point import Point
 from harness.report.diagnosis_plots import plot_fixes, plot_operating, plot_reliability
+from harness.report.diagnosis_text import largest_gain, most_confused
 from harness.report.figure import svg
 
 SIDE_BY_SIDE_MAX = 8  # classes; the names of more stand on end above the matrix
@@ -60,6 +60,9 @@ def _squares(confused: Confusion) -> list[tuple[str, list[Square]]]:
     rows = []
     for t, (name, counts) in enumerate(zip(names, confused.matrix.tolist(), strict=True)):
         total = sum(counts) or 1
-        squares = [Square(n, (n / total) ** 0.5, t == d < len(confused.classes)) for d, n in enumerate(counts)]
+        squares = [
+            Square(n, (n / total) ** 0.5, t == d < len(confused.classes))
+            for d, n in enumerate(counts)
+        ]
         rows.append((name, squares))
     return rows

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from evaluate.matching import Matches, match
+from evaluate.metrics.matching import Matches, match
 from evaluate.tables import Array, Detections, align
-from harness.augment import Image
 from harness.data.dataset import Dataset
-from harness.draw import draw_boxes, draw_dashed, jpeg
+from harness.images.drawing import draw_boxes, draw_dashed, jpeg
+from harness.images.letterbox import Image
 
 IOU_MIN = 0.5
 EACH = 3  # photos of a kind
@@ -29,7 +29,11 @@ class Rating:
     @property
     def f1(self) -> float:
         """2 found / (2 found + false + missed); 1 where nothing is there and nothing was found."""
-        return 2 * self.found / (self.truths + self.found + self.false) if self.truths + self.false else 1.0
+        return (
+            2 * self.found / (self.truths + self.found + self.false)
+            if self.truths + self.false
+            else 1.0
+        )
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,12 @@ def gallery(dets: Detections, data: Dataset, conf: float) -> Gallery:
     ratings = rate(match(dets, data.truth).above(conf), dets, data)
     shown = dets.take(dets.score >= np.float32(conf))
     chosen = choose(ratings)
-    groups = {kind: [_picture(data, shown, row, ratings[row]) for row in chosen[kind]] for kind in chosen}
-    overall = Rating(*(sum(getattr(r, name) for r in ratings) for name in ("truths", "found", "false")))
+    groups = {
+        kind: [_picture(data, shown, row, ratings[row]) for row in chosen[kind]] for kind in chosen
+    }
+    overall = Rating(
+        *(sum(getattr(r, name) for r in ratings) for name in ("truths", "found", "false"))
+    )
     return Gallery(conf, overall, groups)
 
 
@@ -73,7 +81,9 @@ def choose(ratings: list[Rating]) -> dict[str, list[int]]:
     rows = range(len(ratings))
     best = sorted(rows, key=lambda i: (-ratings[i].f1, -ratings[i].truths))[:EACH]
     rest = [i for i in rows if i not in best]
-    worst = sorted(rest, key=lambda i: (ratings[i].f1, -ratings[i].truths - ratings[i].false))[:EACH]
+    worst = sorted(rest, key=lambda i: (ratings[i].f1, -ratings[i].truths - ratings[i].false))[
+        :EACH
+    ]
     rest = [i for i in rest if i not in worst]
     lot = np.random.default_rng(SEED).permutation(len(rest))[:EACH]
     kinds = {"Worst": worst, "Drawn by lot": [rest[i] for i in lot], "Best": best}
@@ -82,19 +92,27 @@ def choose(ratings: list[Rating]) -> dict[str, list[int]]:
 
 def picture_uri(image: Image, side: int) -> str:
     """(h, w, 3) RGB, its longer side brought to `side` pixels, as a data URI."""
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg(_resized(image, side)[0], quality=82)).decode()
+    return (
+        "data:image/jpeg;base64,"
+        + base64.b64encode(jpeg(_resized(image, side)[0], quality=82)).decode()
+    )
 
 
 def _picture(data: Dataset, shown: Detections, row: int, rating: Rating) -> Picture:
-    from harness.photos import read_photo
+    from harness.images.photos import read_photo
 
     photo, ratio = _resized(read_photo(data.photos[row]), SIDE)
     dets = shown.take(shown.image == row)
     dets = dets.take(np.argsort(-dets.score, kind="stable"))
-    texts = [f"{dets.classes[label]} {score:.2f}" for label, score in zip(dets.label, dets.score, strict=True)]
+    texts = [
+        f"{dets.classes[label]} {score:.2f}"
+        for label, score in zip(dets.label, dets.score, strict=True)
+    ]
     truth: Array = data.truth.xyxy[data.truth.image == row] * ratio
     image = draw_boxes(draw_dashed(photo, truth), dets.xyxy * ratio, dets.label, texts)
-    return Picture(data.truth.image_ids[row], rating, picture_uri(image, SIDE), photo.shape[1] / photo.shape[0])
+    return Picture(
+        data.truth.image_ids[row], rating, picture_uri(image, SIDE), photo.shape[1] / photo.shape[0]
+    )
 
 
 def _resized(image: Image, side: int) -> tuple[Image, float]:

@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from evaluate import sweep
-from evaluate.sweep import Cell
+from evaluate.sweep import thresholds
+from evaluate.sweep.thresholds import Cell
 
 NEAR = 0.001  # AP: colours tell gaps of this size from none, and from gaps of ten times this size
 
@@ -26,8 +26,11 @@ def heat_map(cells: list[Cell]) -> HeatMap:
     """The grid of its cells; a pair that was not swept has no cell."""
     at = {(cell.conf, cell.iou): cell for cell in cells}
     ious = sorted({cell.iou for cell in cells})
-    rows = {conf: [at.get((conf, iou)) for iou in ious] for conf in sorted({cell.conf for cell in cells})}
-    best = sweep.best(cells)
+    rows = {
+        conf: [at.get((conf, iou)) for iou in ious]
+        for conf in sorted({cell.conf for cell in cells})
+    }
+    best = thresholds.best(cells)
     close = sum(cell.could_be_best for cell in cells if cell != best)
     return HeatMap(best, ious, rows, best.map - min(cell.map for cell in cells), close)
 

@@ -8,17 +8,28 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from evaluate.tables import written_whole
+from evaluate.files import written_whole
 from harness.report.board_charts import local_against_public, over_time
 from harness.report.template import render
+from submit.kaggle.standing import Leaderboard
 from submit.ledger import ScoreRow, SubmissionRow
-from submit.standing import Leaderboard
 
 COLUMNS = (
     *("rank", "run", "score", "interval", "public", "private", "gap", "stands", "split", "metric"),
     *("conf", "iou", "model", "images", "detections", "revision", "when", "command"),
 )
-NUMBERS = {"rank", "score", "public", "private", "gap", "stands", "conf", "iou", "images", "detections"}
+NUMBERS = {
+    "rank",
+    "score",
+    "public",
+    "private",
+    "gap",
+    "stands",
+    "conf",
+    "iou",
+    "images",
+    "detections",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +61,16 @@ class Entry:
     public: float | None = None
     private: float | None = None
     gap: float | None = None  # local - public
-    stands: int | None = None  # on the competition's leaderboard, by the public score or else the local one
+    stands: int | None = (
+        None  # on the competition's leaderboard, by the public score or else the local one
+    )
     medal: str | None = None
 
 
 def entries(
-    scores: Sequence[ScoreRow], submissions: Sequence[SubmissionRow], theirs: Leaderboard | None = None
+    scores: Sequence[ScoreRow],
+    submissions: Sequence[SubmissionRow],
+    theirs: Leaderboard | None = None,
 ) -> list[Entry]:
     """A row for each score and each submission of it, best first within a split and metric, those without score last.
 
@@ -64,7 +79,9 @@ def entries(
     submissions = [submission for submission in submissions if submission.state != "failed"]
     seen: Counter[tuple[str, str]] = Counter()
     rows = []
-    for score in sorted(scores, key=lambda row: (row.split, row.truth_sha256, row.metric, -row.map)):
+    for score in sorted(
+        scores, key=lambda row: (row.split, row.truth_sha256, row.metric, -row.map)
+    ):
         group = (score.truth_sha256, score.metric)
         seen[group] += 1
         local = replace(_local(score), rank=seen[group])
@@ -73,7 +90,9 @@ def entries(
     for submission in submissions:
         if submission.score_id is None:
             name = "/".join(Path(submission.path).parts[-2:])
-            rows.append(_submitted(Entry(name=name, time=submission.time, path=submission.path), submission))
+            rows.append(
+                _submitted(Entry(name=name, time=submission.time, path=submission.path), submission)
+            )
     return [_standing(row, theirs) for row in rows] if theirs else rows
 
 
@@ -87,14 +106,19 @@ def board_text(rows: Sequence[Entry], theirs: Leaderboard | None = None) -> str:
             "",
             f"{theirs.competition} has {len(theirs.scores):,} teams; the last to earn a medal, where it gives any:",
         ]
-        lines += [f"{medal:<6}  rank {rank:>5,}  score {score:g}" for medal, (rank, score) in theirs.lines().items()]
+        lines += [
+            f"{medal:<6}  rank {rank:>5,}  score {score:g}"
+            for medal, (rank, score) in theirs.lines().items()
+        ]
     return "\n".join(lines)
 
 
 def board_json(rows: Sequence[Entry], theirs: Leaderboard | None = None) -> dict[str, Any]:
     """rows, with every field of `Entry`; leaderboard: teams and medals {name: rank and score}, None when not taken."""
     medals = (
-        {medal: {"rank": rank, "score": score} for medal, (rank, score) in theirs.lines().items()} if theirs else {}
+        {medal: {"rank": rank, "score": score} for medal, (rank, score) in theirs.lines().items()}
+        if theirs
+        else {}
     )
     return {
         "rows": [asdict(row) for row in rows],
@@ -110,7 +134,9 @@ def write_board(rows: Sequence[Entry], out: Path, theirs: Leaderboard | None = N
         script="board.js",
         columns=shown,
         numbers=NUMBERS,
-        rows=[{"entry": row, "cells": _cells(row), "report": _report(row, out.parent)} for row in rows],
+        rows=[
+            {"entry": row, "cells": _cells(row), "report": _report(row, out.parent)} for row in rows
+        ],
         scatter=local_against_public(rows),
         history=over_time(rows),
         theirs=theirs,

@@ -9,18 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from evaluate import sweep
-from evaluate.diagnosis import diagnose
-from evaluate.tables import Detections, InputError, written_whole
-from evaluate.verdicts import RULES, VOC
-from evaluate.voc_map import precision_recall
+from evaluate.diagnosis.diagnose import diagnose
+from evaluate.diagnosis.verdicts import RULES, VOC
+from evaluate.exceptions import InputError
+from evaluate.files import written_whole
+from evaluate.metrics.voc import precision_recall
+from evaluate.sweep import thresholds
+from evaluate.tables import Detections
 from harness.data.dataset import load_split
-from harness.report.film import FILM, TABLE, contact_sheet
 from harness.report.findings import findings
 from harness.report.gallery import gallery, picture_uri
 from harness.report.heat_map import HeatMap, heat_map
 from harness.report.plots import best_epoch, curves_svg, pr_points, read_log
 from harness.report.template import render
+from harness.report.video_sheet import FILM, TABLE, contact_sheet
 
 METRICS = {"voc-area": "AP50", "voc-11pt": "AP50 (11 points)", "coco": "AP50–95"}
 FILES = {
@@ -30,7 +32,7 @@ FILES = {
     "best.pt": "the best weights",
     "last.pt": "the state to resume from",
     "val.npz": "candidates on validation",
-    "sweep.csv": "AP50 at each pair of thresholds",
+    "thresholds.csv": "AP50 at each pair of thresholds",
     "test.npz": "candidates on the test split",
     "final.npz": "detections after the best pair",
     "score.json": "their score",
@@ -57,13 +59,19 @@ def write_report(run: Path, out: Path) -> Headline | None:
     The photos are read from where the run found its data; without them the page says so. Raises InputError when the
     folder holds nothing of a run, or a file of it is damaged.
     """
-    files = {name: (what, (run / name).stat().st_size) for name, what in FILES.items() if (run / name).is_file()}
+    files = {
+        name: (what, (run / name).stat().st_size)
+        for name, what in FILES.items()
+        if (run / name).is_file()
+    }
     if not files:
         raise InputError(f"{run}: want the folder of a run, it has none of {', '.join(FILES)}")
     made = _json(run / "run.json")
     score = _json(run / "score.json")
     steps, epochs = read_log(run / "log.jsonl") if "log.jsonl" in files else ([], [])
-    cells, own_cells = sweep.read_csv(run / "sweep.csv") if "sweep.csv" in files else ([], [])
+    cells, own_cells = (
+        thresholds.read_csv(run / "thresholds.csv") if "thresholds.csv" in files else ([], [])
+    )
     grid = heat_map(cells) if cells else None
     newest = max((run / name).stat().st_mtime for name in files)
     values: dict[str, Any] = {
@@ -91,7 +99,14 @@ def write_report(run: Path, out: Path) -> Headline | None:
 def _seen(run: Path, made: dict[str, Any], score: dict[str, Any]) -> dict[str, Any]:
     """Pictures, counts, curves and errors of the detections beside their truth, or why there are none."""
     split = score.get("split") or "test"
-    values: dict[str, Any] = {"split": split, "gallery": None, "gallery_note": "", "counts": {}, "pr": {}, "why": None}
+    values: dict[str, Any] = {
+        "split": split,
+        "gallery": None,
+        "gallery_note": "",
+        "counts": {},
+        "pr": {},
+        "why": None,
+    }
     if not (run / "final.npz").is_file():
         return values
     if not made:
@@ -126,7 +141,9 @@ def _filmed(run: Path) -> dict[str, Any]:
         return values | {"film_note": str(error)}
 
 
-def _headline(score: dict[str, Any], grid: HeatMap | None, epochs: list[dict[str, Any]]) -> Headline | None:
+def _headline(
+    score: dict[str, Any], grid: HeatMap | None, epochs: list[dict[str, Any]]
+) -> Headline | None:
     """The most final number there is."""
     if score:
         metric = METRICS.get(score["metric"], score["metric"])
@@ -143,7 +160,9 @@ def _headline(score: dict[str, Any], grid: HeatMap | None, epochs: list[dict[str
     return None
 
 
-def _facts(made: dict[str, Any], grid: HeatMap | None, by_class: bool, epochs: list[dict[str, Any]]) -> dict[str, str]:
+def _facts(
+    made: dict[str, Any], grid: HeatMap | None, by_class: bool, epochs: list[dict[str, Any]]
+) -> dict[str, str]:
     facts = {}
     if made:
         facts["Trained on"] = f"{made['train']['images']:,} photos"
@@ -154,7 +173,9 @@ def _facts(made: dict[str, Any], grid: HeatMap | None, by_class: bool, epochs: l
     if made:
         facts["Machine"] = made["device"]
     if grid:
-        facts["Thresholds"] = "each class's own" if by_class else f"score {grid.best.conf:g}, NMS {grid.best.iou:g}"
+        facts["Thresholds"] = (
+            "each class's own" if by_class else f"score {grid.best.conf:g}, NMS {grid.best.iou:g}"
+        )
     return facts
 
 
@@ -166,7 +187,7 @@ def _best_first(per_class: dict[str, float | None]) -> list[tuple[str, float | N
 def _first_batch(path: Path) -> str:
     if not path.is_file():
         return ""
-    from harness.photos import read_photo
+    from harness.images.photos import read_photo
 
     return picture_uri(read_photo(path), BATCH_SIDE)
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluate.tables import InputError, written_whole
-from evaluate.voc_map import Curve
+from evaluate.exceptions import InputError
+from evaluate.files import written_whole
+from evaluate.metrics.voc import Curve
 from harness.report.figure import COLOURS, INK, PANEL, style, svg
 
 if TYPE_CHECKING:
@@ -22,7 +23,11 @@ Line = dict[str, Any]  # of log.jsonl
 def read_log(path: Path) -> tuple[list[Line], list[Line]]:
     """The lines of steps and the lines of epochs. A last line cut short by a kill is left out."""
     try:
-        lines = [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        lines = [
+            json.loads(line)
+            for line in path.read_text().splitlines(keepends=True)
+            if line.endswith("\n")
+        ]
     except ValueError as error:
         raise InputError(f"{path}: want one JSON object a line: {error}") from None
     return [line for line in lines if "loss" in line], [line for line in lines if "map" in line]
@@ -30,7 +35,9 @@ def read_log(path: Path) -> tuple[list[Line], list[Line]]:
 
 def best_epoch(epochs: list[Line]) -> tuple[float, int, str]:
     """The highest AP50, its epoch (from 1) and whether "model" or "ema" reached it; the first of equals."""
-    scored = [(value, line["epoch"] + 1, which) for line in epochs for which, value in line["map"].items()]
+    scored = [
+        (value, line["epoch"] + 1, which) for line in epochs for which, value in line["map"].items()
+    ]
     return max(scored, key=lambda item: item[0])
 
 
@@ -68,7 +75,9 @@ def plot_loss(axes: "Axes", steps: list[Line]) -> None:
     means = np.array([parts[epoch == e].mean(0) for e in epochs])  # (E, P)
     axes.plot(epochs + 0.5, means.sum(1), color=INK, marker=".", label="total")
     for i, name in enumerate(names):
-        axes.plot(epochs + 0.5, means[:, i], color=COLOURS[i % len(COLOURS)], marker=".", label=name)
+        axes.plot(
+            epochs + 0.5, means[:, i], color=COLOURS[i % len(COLOURS)], marker=".", label=name
+        )
     axes.set(title="Training loss", xlabel="epoch", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -82,10 +91,21 @@ def plot_map(axes: "Axes", epochs: list[Line]) -> None:
     from matplotlib.ticker import MaxNLocator
 
     at = [line["epoch"] + 1 for line in epochs]
-    for which, colour, name in (("ema", COLOURS[0], "averaged weights (EMA)"), ("model", COLOURS[1], "model")):
+    for which, colour, name in (
+        ("ema", COLOURS[0], "averaged weights (EMA)"),
+        ("model", COLOURS[1], "model"),
+    ):
         axes.plot(at, [line["map"][which] for line in epochs], color=colour, marker=".", label=name)
     best, epoch, _ = best_epoch(epochs)
-    axes.plot(epoch, best, "o", color=INK, fillstyle="none", markersize=10, label=f"best: {best:.4f} at epoch {epoch}")
+    axes.plot(
+        epoch,
+        best,
+        "o",
+        color=INK,
+        fillstyle="none",
+        markersize=10,
+        label=f"best: {best:.4f} at epoch {epoch}",
+    )
     axes.set(title="AP50 on validation", xlabel="epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="lower right")

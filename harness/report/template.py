@@ -22,4 +22,6 @@ def render(template: str, *, script: str = "", **values: Any) -> str:
     pages.filters["ap"] = lambda value: "–" if value is None else f"{value:.4f}"
     code = (TEMPLATES / script).read_text() if script else ""
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
-    return pages.get_template(template).render(script=code, script_hash=f"sha256-{digest}", **values)
+    return pages.get_template(template).render(
+        script=code, script_hash=f"sha256-{digest}", **values
+    )

@@ -2,7 +2,7 @@
 
 import importlib.util
 
-from evaluate.tables import InputError
+from evaluate.exceptions import InputError
 
 if importlib.util.find_spec("av") is None:
     raise InputError("video: want the package PyAV, which is not installed: pip install av yt-dlp")

@@ -6,16 +6,19 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from evaluate.footage import Found
-from evaluate.sweep import apply
-from harness.augment import Image
-from harness.photos import Photos
-from harness.predict import device_of, predict
+from evaluate.sweep.thresholds import apply
+from evaluate.tracking.video_table import Found
+from harness.device import device_of
+from harness.images.letterbox import Image
+from harness.images.photos import Photos
+from harness.inference.predict import predict
 from harness.video.pipeline import Finder
 from models.detector import Detector
 
 
-def finder(model: Detector, *, size: int, precision: torch.dtype, conf_min: float, iou_max: float) -> Finder:
+def finder(
+    model: Detector, *, size: int, precision: torch.dtype, conf_min: float, iou_max: float
+) -> Finder:
     """What the model finds on pictures, after NMS. A GPU looks at eight together, a CPU at each alone."""
 
     def find(images: list[Image]) -> list[Found]:
@@ -33,7 +36,8 @@ def finder(model: Detector, *, size: int, precision: torch.dtype, conf_min: floa
         kept = apply(candidates, conf_min, iou_max)
         untracked = np.zeros(len(kept), np.int32)
         return [
-            Found(kept.label[rows], kept.xyxy[rows], kept.score[rows], untracked[rows]) for rows in kept.rows_by_image()
+            Found(kept.label[rows], kept.xyxy[rows], kept.score[rows], untracked[rows])
+            for rows in kept.rows_by_image()
         ]
 
     return Finder(find, model.classes, 1 if device_of(model).type == "cpu" else 8)

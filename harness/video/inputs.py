@@ -11,12 +11,12 @@ from typing import Any
 import cv2
 from av.stream import Stream
 
-from evaluate.tables import InputError
-from harness.data.source import PHOTO_SUFFIXES
-from harness.photos import read_photo
-from harness.video.pixels import Colours, from_rgb
+from evaluate.exceptions import InputError
+from harness.data.records import PHOTO_SUFFIXES
+from harness.images.photos import read_photo
 from harness.video.shots import Shots
 from harness.video.source import Event, Picture, Source, VideoFile
+from harness.video.yuv import Colours, from_rgb
 
 
 def open_input(text: str, rate: Fraction) -> Source:
@@ -67,7 +67,9 @@ class PictureFolder(_Silent):
             image = read_photo(path)
             if image.shape != shape:
                 there, wanted = (f"{w} x {h}" for h, w, _ in (image.shape, shape))
-                raise InputError(f"{path}: want {wanted} pixels as {self._paths[0].name} has, there are {there}")
+                raise InputError(
+                    f"{path}: want {wanted} pixels as {self._paths[0].name} has, there are {there}"
+                )
             planes = from_rgb(image, self.colours)
             yield Picture(index, index, 1, planes, (shape[0], shape[1]), shots.number(planes))
 

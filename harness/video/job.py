@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluate.footage import Footage
-from evaluate.track import Tracker, steady
+from evaluate.tracking.tracker import Tracker, steady
+from evaluate.tracking.video_table import Footage
 from harness.video.inputs import Camera
 from harness.video.pipeline import Finder, detected, render, replayed, scan, steadied
 from harness.video.source import Source
@@ -16,7 +16,9 @@ from harness.video.writer import want_format
 
 KEEP_MIN = 0.05  # score of the boxes that a table keeps: --track and a later --conf start from them
 
-Bar = Callable[[str, int | None], AbstractContextManager[Any]]  # what is done, how many pictures -> a progress bar
+Bar = Callable[
+    [str, int | None], AbstractContextManager[Any]
+]  # what is done, how many pictures -> a progress bar
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,16 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from evaluate.footage import Footage, Found, gather
-from evaluate.tables import Array, InputError, written_whole
-from evaluate.track import Tracker
-from harness.augment import Image
-from harness.video.ahead import ahead
-from harness.video.pixels import Colours, Planes, as_frame, draw, of_frame, to_rgb
+from evaluate.exceptions import InputError
+from evaluate.files import written_whole
+from evaluate.tables import Array
+from evaluate.tracking.tracker import Tracker
+from evaluate.tracking.video_table import Footage, Found, gather
+from harness.images.letterbox import Image
+from harness.video.prefetch import ahead
 from harness.video.source import AnyPacket, Event, Picture, Source
 from harness.video.writer import Writer, want_format
+from harness.video.yuv import Colours, Planes, as_frame, draw, of_frame, to_rgb
 
 Step: TypeAlias = "tuple[Picture, Found] | AnyPacket"  # a packet is one of a copied track
 Steps: TypeAlias = "Generator[Step, None, None]"
@@ -70,7 +72,9 @@ def replayed(source: Source, footage: Footage) -> Steps:
         yield event, pictures[count]
         count += 1
     if count < len(pictures):
-        raise InputError(f"the table is of another video: it has {len(pictures):,} pictures, the video {count:,}")
+        raise InputError(
+            f"the table is of another video: it has {len(pictures):,} pictures, the video {count:,}"
+        )
 
 
 def steadied(source: Source, steps: Steps, tracker: Tracker) -> Steps:
@@ -95,7 +99,9 @@ def scan(source: Source, steps: Steps, classes: Sequence[str], done: Done) -> Fo
     return record.table()
 
 
-def render(source: Source, steps: Steps, classes: Sequence[str], out: Path, conf: float, done: Done) -> Footage:
+def render(
+    source: Source, steps: Steps, classes: Sequence[str], out: Path, conf: float, done: Done
+) -> Footage:
     """Write the film to `out`, whole or not at all, with what `shown` leaves of each picture.
 
     -> the table of all boxes, cut to the picture; those wholly outside go.
@@ -124,12 +130,15 @@ def shown(boxes: Footage | Found, conf: float) -> Array:
     return chosen
 
 
-def drawn(planes: Planes, colours: Colours, found: Found, classes: Sequence[str], conf: float) -> Any:
+def drawn(
+    planes: Planes, colours: Colours, found: Found, classes: Sequence[str], conf: float
+) -> Any:
     """FFmpeg's frame of the picture with its boxes, the best on top, each captioned with class and score or track."""
     rows = np.flatnonzero(shown(found, conf))
     rows = rows[np.argsort(-found.score[rows], kind="stable")]
     texts = [
-        f"{classes[found.label[row]]} {found.track[row] or format(found.score[row], '.2f')}" for row in rows.tolist()
+        f"{classes[found.label[row]]} {found.track[row] or format(found.score[row], '.2f')}"
+        for row in rows.tolist()
     ]
     frame = as_frame(planes)
     draw(of_frame(frame), colours, found.xyxy[rows], found.label[rows], texts)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from evaluate.tables import Array
-from harness.video.pixels import Planes, split
+from harness.video.yuv import Planes, split
 
 LEVELS = 8  # of each of red, green and blue
 SHARED_MIN = 0.65  # share of its colours that a picture has from the one before, or there was a cut
@@ -33,7 +33,9 @@ def _colours(planes: Planes) -> Array:
     """
     light, *tints = split(planes)
     down, across = (1 + side // 24 for side in tints[0].shape)
-    seen = np.stack([light[:: 2 * down, :: 2 * across], *(tint[::down, ::across] for tint in tints)], -1)
+    seen = np.stack(
+        [light[:: 2 * down, :: 2 * across], *(tint[::down, ::across] for tint in tints)], -1
+    )
     stretched = (seen.reshape(-1, 3) - (0.0, 128, 128)) * (1, 2, 2) + (0, 128, 128)
     levels = stretched.clip(0, 255) * ((LEVELS - 1) / 255)
     low = levels.astype(int).clip(0, LEVELS - 2)

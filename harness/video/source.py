@@ -16,10 +16,10 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 
-from evaluate.tables import InputError
-from harness.augment import Image
-from harness.video.pixels import Colours, Planes, from_rgb
+from evaluate.exceptions import InputError
+from harness.images.letterbox import Image
 from harness.video.shots import Shots
+from harness.video.yuv import Colours, Planes, from_rgb
 
 NOT_TURNED = [1, 0, 0, 0, 1]  # a display matrix, as `_display_matrix` gives it
 FAILURES_MAX = 1000  # reads in a row that bring nothing: the rest of the file is lost
@@ -83,7 +83,9 @@ class VideoFile:
         except av.error.FileNotFoundError:
             raise InputError(f"{path}: no such file") from None
         except av.error.FFmpegError as error:
-            raise InputError(f"{path}: want a video, FFmpeg cannot read this file: {error.strerror}") from None
+            raise InputError(
+                f"{path}: want a video, FFmpeg cannot read this file: {error.strerror}"
+            ) from None
         self._stream = self._video_stream()
         self.time_base = self._stream.time_base or Fraction(1, 90_000)
         self.rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
@@ -212,7 +214,11 @@ def _display_matrix(frame: VideoFrame) -> list[int]:
     A frame asked for its side data refers to itself from then on, and stays in memory until Python looks for such.
     """
     found: Any = frame.side_data.get("DISPLAYMATRIX")
-    return np.rint(np.frombuffer(found, np.int32)[:5] / 65536).astype(int).tolist() if found is not None else NOT_TURNED
+    return (
+        np.rint(np.frombuffer(found, np.int32)[:5] / 65536).astype(int).tolist()
+        if found is not None
+        else NOT_TURNED
+    )
 
 
 def _lies_on_its_side(matrix: list[int]) -> bool:

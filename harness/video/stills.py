@@ -10,9 +10,9 @@ import av.error
 import cv2
 from av.video.frame import VideoFrame
 
-from evaluate.footage import Footage
-from evaluate.tables import InputError
-from harness.augment import Image
+from evaluate.exceptions import InputError
+from evaluate.tracking.video_table import Footage
+from harness.images.letterbox import Image
 from harness.video.pipeline import SAME_TIME
 
 
@@ -27,12 +27,16 @@ def stills(path: Path, footage: Footage, rows: Sequence[int]) -> Iterator[Image]
             stream: Any = file.streams.best("video")
             there = stream.frames if stream else 0
             if there != len(footage.image_ids):
-                raise InputError(f"{path}: want the table's {len(footage.image_ids):,} pictures, there are {there:,}")
+                raise InputError(
+                    f"{path}: want the table's {len(footage.image_ids):,} pictures, there are {there:,}"
+                )
             for row in rows:
                 frame = _at(file, stream, float(footage.time[row]))
                 yield _square(frame, stream.sample_aspect_ratio)
     except av.error.FFmpegError as error:
-        raise InputError(f"{path}: want a film, FFmpeg cannot read this one: {error.strerror}") from None
+        raise InputError(
+            f"{path}: want a film, FFmpeg cannot read this one: {error.strerror}"
+        ) from None
 
 
 def _at(file: Any, stream: Any, time: float) -> VideoFrame:

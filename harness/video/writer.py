@@ -12,7 +12,7 @@ import av.error
 from av.stream import Stream
 from av.video.frame import VideoFrame
 
-from evaluate.tables import InputError
+from evaluate.exceptions import InputError
 from harness.errors import JobError
 from harness.video.source import AnyPacket, Picture, Source
 
@@ -36,10 +36,15 @@ class Writer:
     def __init__(self, path: Path, source: Source, kind: str):
         """Write to `path` in a format by FFmpeg's name, such as mp4."""
         self._source = source
-        ticks = math.lcm(source.time_base.denominator, *(_ticks(stream) for stream in source.copied))
+        ticks = math.lcm(
+            source.time_base.denominator, *(_ticks(stream) for stream in source.copied)
+        )
         options = {}
         if kind in ("mp4", "mov"):  # edit lists are in the movie's ticks, by default milliseconds
-            options = {"movflags": "+faststart", "movie_timescale": str(ticks if ticks < 2**31 else 90_000)}
+            options = {
+                "movflags": "+faststart",
+                "movie_timescale": str(ticks if ticks < 2**31 else 90_000),
+            }
         self._container = av.open(path, "w", format=kind, container_options=options)
         self._video: Any = None
         self._copies: dict[int, Stream] = {}
@@ -49,7 +54,12 @@ class Writer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         try:
             if error is None and self._video is not None:
                 self._container.mux(self._video.encode(None))
@@ -71,13 +81,19 @@ class Writer:
         """Add a frame in the place of a picture of the source."""
         if self._video is None:
             self._start(frame)
-        frame.pts, frame.time_base, frame.duration = picture.pts, self._source.time_base, picture.duration
+        frame.pts, frame.time_base, frame.duration = (
+            picture.pts,
+            self._source.time_base,
+            picture.duration,
+        )
         self._container.mux(self._video.encode(frame))
 
     def _start(self, frame: VideoFrame) -> None:
         """Add the streams: all of the source is known now."""
         source = self._source
-        video = self._container.add_stream("h264", source.rate, dict(SETTINGS), time_base=source.time_base)
+        video = self._container.add_stream(
+            "h264", source.rate, dict(SETTINGS), time_base=source.time_base
+        )
         context = video.codec_context
         context.width, context.height = frame.width, frame.height
         context.pix_fmt = "yuv420p"
@@ -101,7 +117,9 @@ class Writer:
         except ValueError:
             name = stream.codec_context.name if stream.codec_context else "unknown"
             kind = self._container.format.name
-            raise JobError(f"{kind} cannot hold the {stream.type} track {stream.index} ({name}); try .mkv") from None
+            raise JobError(
+                f"{kind} cannot hold the {stream.type} track {stream.index} ({name}); try .mkv"
+            ) from None
         copy.metadata.update(stream.metadata)
         copy.disposition = stream.disposition
         return copy

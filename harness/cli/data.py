@@ -1,0 +1,41 @@
+"""`harness data`: make, fetch or check a data set."""
+
+import json
+from pathlib import Path
+
+from cyclopts import App
+
+from harness.cli.options import AsJson, Images, bar, download_bar
+from harness.errors import JobError
+
+data_app = App(name="data", help="Make, fetch or check a data set.")
+
+
+@data_app.command
+def demo(out: Path, /, *, seed: int = 0) -> None:
+    """Draw the demo data set: 680 scenes of six kinds of objects in VOC layout."""
+    from harness.data.demo import make_demo
+
+    make_demo(out, seed=seed, progress=lambda items: bar(items, desc="draw"))
+    print(f"{out}: demo data set with splits train, val, test")
+
+
+@data_app.command
+def voc2007(out: Path, /) -> None:
+    """Fetch and verify VOC 2007 trainval and test (870 MB); goes on where it stopped."""
+    from harness.data.voc2007 import fetch
+
+    with download_bar() as show:
+        root = fetch(out, progress=show)
+    print(f"{root}: VOC 2007, verified")
+
+
+@data_app.command
+def check(data: Path, /, *, images: Images = None, as_json: AsJson = False) -> None:
+    """Look for what is wrong in a data set: every problem with file and line. Exit status 1 if training would fail."""
+    from harness.data.doctor import diagnose
+
+    found = diagnose(data, images=images, progress=lambda photos: bar(photos, desc="look"))
+    print(json.dumps(found.as_dict()) if as_json else "\n".join(found.lines()))
+    if found.errors:
+        raise JobError(f"{data}: {len(found.errors)} errors; training and scoring need them mended")

@@ -1,0 +1,160 @@
+"""The commands that run a network over photos: predict, and export for a CPU."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from evaluate.exceptions import InputError
+from evaluate.tables import GroundTruth
+from harness.cli.options import Data, Split, bar
+
+
+def predict(
+    weights: Annotated[
+        str, Parameter(help="Run folder, weight or exported file, name of `harness weights list`.")
+    ],
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Table of candidates to write (.npz).")],
+    data: Data = None,
+    split: Split = "val",
+    images: Annotated[
+        list[Path] | None,
+        Parameter(
+            help="Photos or folders to look at; with --data, the folder of its photos.",
+            consume_multiple=True,
+        ),
+    ] = None,
+    size: Annotated[int | None, Parameter(help="Long side in pixels; default: as trained.")] = None,
+    tta: Annotated[
+        bool, Parameter(help="Test-time augmentation: short for --views 0.83,1,1.25,flip.")
+    ] = False,
+    views: Annotated[
+        str | None,
+        Parameter(help="Look several times: factors of the size, mirrored where flip follows."),
+    ] = None,
+    fuse: Annotated[
+        Literal["wbf", "nmw", "soft-nms", "nms"] | None,
+        Parameter(
+            help="Fuse the views, with the defaults of `harness fuse`; without: all their candidates together."
+        ),
+    ] = None,
+    each: Annotated[
+        bool, Parameter(help="Also write a table a view, such as OUT-640flip.npz.")
+    ] = False,
+    batch: Annotated[
+        int | None,
+        Parameter(
+            help="Photos at once, halved where a GPU's memory ends; default: 1 on a CPU, 64 on a GPU."
+        ),
+    ] = None,
+    device: Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        Parameter(
+            help="Of the trunk; boxes and scores are float32 always. auto: bfloat16 where it is native. What another "
+            "than float32 changes is said first, measured on a few photos."
+        ),
+    ] = "float32",
+    conf_min: Annotated[float, Parameter(help="Keep scores of at least this.")] = 0.001,
+    candidates_max: Annotated[
+        int, Parameter(help="Keep this many boxes an image, best first.")
+    ] = 3000,
+) -> None:
+    """Run a detector over photos; writes its candidates before NMS. Under torchrun, each process takes a share."""
+    from harness.data.dataset import find_photos, load_photos, open_source
+    from harness.device import device_of, photo_threads
+    from harness.images.photos import Photos
+    from harness.inference import views as augmentation
+    from harness.inference.backends import open_model
+    from harness.inference.precision_check import beside_float32
+    from harness.inference.predict import predict as run
+    from harness.inference.shard import Share
+    from harness.weights.catalogue import resolve
+
+    for flag, value in (("--batch", batch), ("--size", size), ("--candidates-max", candidates_max)):
+        if value is not None and value < 1:
+            raise InputError(f"predict: {flag} {value}: want at least 1")
+    if data is not None:
+        image_ids, paths = load_photos(data, split, images=images[0] if images else None)
+        classes = open_source(data, images[0] if images else None).classes()
+    elif images:
+        (image_ids, paths), classes = find_photos(images), None
+    else:
+        raise InputError("predict: want --data DATA --split SPLIT, or --images")
+    share = Share.of_this_process()
+    mine = share.of(paths)
+    model, trained, trunk = open_model(resolve(weights), device, precision)
+    text = views or (augmentation.STANDARD if tta else "1")
+    looks = augmentation.parse_views(text, size or trained, model.stride_max)
+    photos = Photos(mine) if len(looks) > 1 else Photos(mine, cache_bytes=0)
+    if trunk.itemsize < 4 and share.rank == 0:
+        truth = _truth(data, split, images)
+        for line in beside_float32(model, paths, truth, size=looks[0].size, precision=trunk):
+            print(line, file=sys.stderr)
+    with bar(
+        None, desc="predict", total=len(mine) * len(looks), unit="photo", disable=share.rank > 0
+    ) as shown:
+        tables = [
+            run(
+                model,
+                photos,
+                share.of(image_ids),
+                classes=classes,
+                size=view.size,
+                mirrored=view.mirrored,
+                batch=batch or (1 if device_of(model).type == "cpu" else 64),
+                conf_min=conf_min,
+                candidates_max=candidates_max,
+                precision=trunk,
+                threads=photo_threads(device_of(model), share.count),
+                done=shown.update,
+            )
+            for view in looks
+        ]
+    found = augmentation.fused(tables, fuse, candidates_max)
+    beside = {
+        out.with_stem(f"{out.stem}-{view.name}"): table
+        for view, table in zip(looks, tables, strict=True)
+    }
+    count = share.save({out: found} | (beside if each else {}))[out]
+    if share.rank == 0:
+        print(f"{out}: {count:,} candidates on {len(image_ids):,} images")
+
+
+def export(
+    weights: Annotated[
+        str, Parameter(help="Run folder, weight file, or a name of `harness weights list`.")
+    ],
+    /,
+    *,
+    to: Annotated[
+        Literal["onnx", "openvino"],
+        Parameter(help="Kind of file; predict takes either as WEIGHTS."),
+    ],
+    out: Annotated[
+        Path | None, Parameter(help="Default: beside WEIGHTS, .onnx, or .xml with .bin.")
+    ] = None,
+) -> None:
+    """Write a detector as a file that predicts faster on a CPU, here or in another program."""
+    from harness.inference import backends
+    from harness.weights import checkpoint
+    from harness.weights.catalogue import resolve
+
+    path = resolve(weights)
+    model, recipe = checkpoint.load_detector(path)
+    file = out or (path / "best" if path.is_dir() else path).with_suffix(backends.SUFFIXES[to])
+    backends.export(model, recipe.size, file, to)
+    print(f"{file}: {recipe.model}, {len(model.classes)} classes, {recipe.size} pixels")
+
+
+def _truth(data: Path | None, split: str, images: list[Path] | None) -> GroundTruth | None:
+    """The split's truth; None where there is none that can be read: a test split need not have any."""
+    from harness.data.dataset import load_split
+
+    try:
+        return load_split(data, split, images=images[0] if images else None).truth if data else None
+    except InputError:
+        return None

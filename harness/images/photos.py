@@ -1,0 +1,65 @@
+"""Photos from files, upright."""
+
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from evaluate.exceptions import InputError
+from harness.data.records import upright_size
+from harness.images.letterbox import Image
+
+
+class Photos:
+    """Photos by position: `photos[i]` is (h, w, 3) uint8 RGB, read-only.
+
+    Photos are turned as their EXIF orientation says, so boxes are those of the upright photo. Decoded photos stay in
+    memory until together they reach `cache_bytes`; those that come later are decoded each time.
+    """
+
+    def __init__(self, paths: Sequence[Path], *, cache_bytes: int = 2 * 1024**3):
+        self.paths = tuple(paths)
+        self._room = cache_bytes
+        self._cache: dict[int, Image] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Image:
+        """Raises InputError, naming the file, when it is missing or no image."""
+        photo = self._cache.get(index)
+        if photo is None:
+            photo = read_photo(self.paths[index])
+            with self._lock:
+                if index not in self._cache and photo.nbytes <= self._room:
+                    self._room -= photo.nbytes
+                    self._cache[index] = photo
+        return photo
+
+    @cached_property
+    def sizes(self) -> list[tuple[int, int]]:
+        """(height, width) of every photo, from the files' headers."""
+        return [_size(path) for path in self.paths]
+
+
+def read_photo(path: Path) -> Image:
+    """A file -> (h, w, 3) uint8 RGB, read-only, turned as EXIF says. Raises InputError naming the file."""
+    try:
+        photo = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except (OSError, cv2.error) as error:
+        raise InputError(f"{path}: want an image: {error}") from error
+    if photo is None:
+        raise InputError(f"{path}: want an image, OpenCV cannot decode this file")
+    photo.flags.writeable = False
+    return photo
+
+
+def _size(path: Path) -> tuple[int, int]:
+    try:
+        return upright_size(path)
+    except OSError as error:
+        raise InputError(f"{path}: want an image: {error}") from error

@@ -1,0 +1,131 @@
+"""Checkpoints: plain dictionaries of tensors and numbers, written whole or not at all, read without running code."""
+
+import dataclasses
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evaluate.exceptions import InputError
+from evaluate.files import written_whole
+from harness.build import build
+from harness.recipe import Recipe, load_recipe
+from models.darknet_weights import read_darknet
+from models.detector import Detector
+from models.weights import Weights, WeightsError, foreign_classes, read_resnet, read_yolov5
+from models.yolov5 import SIZES
+
+FORMAT = "detection-harness 1"
+_RECIPE_OF = {"yolov3": "v3"} | {f"yolov5{size}": f"v5{size}" for size in SIZES}
+
+
+def save(content: dict[str, Any], path: Path) -> None:
+    """Write to `path` whole or not at all."""
+    with written_whole(path) as scratch:
+        torch.save({"format": FORMAT, **content}, scratch)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """What `save` wrote. Raises InputError for another file."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise InputError(
+            f"{path}: want a checkpoint of this harness: {str(error).splitlines()[0]}"
+        ) from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{path}: want a checkpoint of this harness, this is another PyTorch file")
+    return content
+
+
+KEYS = {
+    field.name for field in dataclasses.fields(Recipe)
+}  # checkpoints may have some that went since
+
+
+def describe(recipe: Recipe, model: Detector) -> dict[str, Any]:
+    """What `load_detector` needs beside the state: the recipe and the classes."""
+    return {"recipe": dataclasses.asdict(recipe), "classes": list(model.classes)}
+
+
+def read_weights(path: Path) -> tuple[Weights, Recipe | None]:
+    """Weights and recipe of a run folder, one of our checkpoints, or an official file.
+
+    Official files are YOLOv5's .pt and Darknet's yolov3.weights, which come with the default recipe of their model, and
+    the backbones darknet53.conv.74 and torchvision's ResNets, which have none. Raises InputError naming the file.
+    """
+    path = in_run(path)
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such file; want a run folder, a checkpoint, or a name of `harness weights list`"
+        )
+    try:
+        if _is_ours(path):
+            content = load(path)
+            try:
+                recipe = Recipe(
+                    **{name: value for name, value in content["recipe"].items() if name in KEYS}
+                )
+                return Weights(recipe.model, tuple(content["classes"]), content["state"]), recipe
+            except (KeyError, TypeError) as error:
+                raise InputError(
+                    f"{path}: want weights this version wrote, such as best.pt: {error}"
+                ) from None
+        weights = _read_official(path)
+    except WeightsError as error:
+        raise InputError(str(error)) from error
+    return weights, load_recipe(_RECIPE_OF[weights.architecture]) if weights.classes else None
+
+
+def load_detector(path: Path) -> tuple[Detector, Recipe]:
+    """A detector ready to predict, from anything `read_weights` reads but a backbone."""
+    weights, recipe = read_weights(path)
+    if recipe is None:
+        raise InputError(
+            f"{path}: is the backbone {weights.architecture}, no detector; train one with weights={path}"
+        )
+    model = build(recipe, weights.classes)
+    model.load_state_dict(weights.state)
+    return model.eval(), recipe
+
+
+def in_run(path: Path) -> Path:
+    """A run folder's best weights, those so far where it has not finished; another path as it is."""
+    if not path.is_dir():
+        return path
+    return next(
+        (path / name for name in ("best.pt", "best-so-far.pt") if (path / name).is_file()),
+        path / "best.pt",
+    )
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether this is a zip of plain values with our mark, which is so for what `save` wrote."""
+    if not _is_plain_zip(path):
+        return False
+    try:
+        content = torch.load(path, map_location="meta", weights_only=True)
+    except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
+        return False  # damaged; reading it as an official file says so
+    return isinstance(content, dict) and "format" in content
+
+
+def _is_plain_zip(path: Path) -> bool:
+    """Whether this is a whole zip checkpoint that names no class of another program."""
+    try:
+        return not foreign_classes(path)
+    except WeightsError:
+        return False
+
+
+def _read_official(path: Path) -> Weights:
+    """By content: Darknet's are bare numbers, torchvision's a dictionary of tensors, YOLOv5's a pickled module."""
+    with open(path, "rb") as file:
+        start = file.read(2)
+    if start == b"PK":
+        return read_resnet(path) if _is_plain_zip(path) else read_yolov5(path)
+    return (
+        read_resnet(path) if start == b"\x80\x02" else read_darknet(path)
+    )  # the former: torch's older format
