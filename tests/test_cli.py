@@ -260,6 +260,15 @@ def test_wrong_input_is_one_line_and_status_2(words, says, capsys, tmp_path, mon
     assert out == ""
 
 
+def test_the_ledger_of_the_environment_is_looked_up_when_a_command_runs(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_LEDGER", "elsewhere.sqlite")
+    assert main(["leaderboard"]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["elsewhere.sqlite"]
+
+
 def test_debug_shows_the_traceback(capsys):
     assert main(["score", "nothing.npz", "--truth", "nothing.npz", "--debug"]) == 2
     assert "Traceback" in capsys.readouterr().err

@@ -101,7 +101,7 @@ def whole_run(tmp_path_factory):
     cells = [
         thresholds.Cell(conf, iou, conf + iou / 10, 9) for conf in (0.01, 0.5) for iou in (0.4, 0.6)
     ]
-    thresholds.write_csv(cells, run / "thresholds.csv")
+    thresholds.write_csv(cells, run / "sweep.csv")
     (run / "recipe.toml").write_text(f"# {HOSTILE}\n")
     write_log(run / "log.jsonl")
     write_jpeg(np.full((20, 30, 3), 99, np.uint8), run / "first_batch.jpg")
@@ -216,7 +216,7 @@ def test_the_page_does_with_one_file_alone(run, tmp_path, only):
     [
         ([], "0.8123 AP50 on test, 4 photos"),
         (["score.json"], "0.5600 AP50 on validation, after the sweep"),
-        (["score.json", "thresholds.csv"], "0.5000 AP50 on validation, epoch 2, model"),
+        (["score.json", "sweep.csv"], "0.5000 AP50 on validation, epoch 2, model"),
     ],
 )
 def test_the_headline_is_the_most_final_number_there_is(run, tmp_path, gone, headline):
@@ -307,7 +307,7 @@ def test_cells_that_may_be_as_good_as_the_best_are_marked(run, tmp_path):
         thresholds.Cell(0.01, iou, 0.9 - iou / 10, 9, low, 0.1)
         for iou, low in ((0.4, 0.0), (0.5, -0.01), (0.6, 0.01))
     )
-    thresholds.write_csv([best, level, behind], run / "thresholds.csv")
+    thresholds.write_csv([best, level, behind], run / "sweep.csv")
     page = report(run, tmp_path)
     marked = [
         a.get("class") for tag, a in page.tags if tag == "td" and "--heat" in a.get("style", "")
@@ -319,12 +319,12 @@ def test_cells_that_may_be_as_good_as_the_best_are_marked(run, tmp_path):
 def test_thresholds_of_each_class_are_shown_where_they_are_what_was_applied(run, tmp_path):
     cells = [thresholds.Cell(0.01, 0.5, 0.9, 9)]
     thresholds.write_csv(
-        cells, run / "thresholds.csv", [thresholds.ClassCell("disc", 0.125, 0.625, 0.5, 3)]
+        cells, run / "sweep.csv", [thresholds.ClassCell("disc", 0.125, 0.625, 0.5, 3)]
     )
     told = " ".join(report(run, tmp_path).text.split())
     assert "each class's own best pair is applied" in told and "Thresholdseach class's own" in told
     assert "disc0.1250.6250.5000" in told
-    thresholds.write_csv(cells, run / "thresholds.csv")
+    thresholds.write_csv(cells, run / "sweep.csv")
     told = " ".join(report(run, tmp_path).text.split())
     assert "it is chosen here and applied" in told and "Thresholdsscore 0.01, NMS 0.5" in told
 

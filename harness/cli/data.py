@@ -11,8 +11,8 @@ from harness.errors import JobError
 data_app = App(name="data", help="Make, fetch or check a data set.")
 
 
-@data_app.command
-def demo(out: Path, /, *, seed: int = 0) -> None:
+@data_app.command(name="demo")
+def demo_command(out: Path, /, *, seed: int = 0) -> None:
     """Draw the demo data set: 680 scenes of six kinds of objects in VOC layout."""
     from harness.data.demo import make_demo
 
@@ -20,8 +20,8 @@ def demo(out: Path, /, *, seed: int = 0) -> None:
     print(f"{out}: demo data set with splits train, val, test")
 
 
-@data_app.command
-def voc2007(out: Path, /) -> None:
+@data_app.command(name="voc2007")
+def voc2007_command(out: Path, /) -> None:
     """Fetch and verify VOC 2007 trainval and test (870 MB); goes on where it stopped."""
     from harness.data.voc2007 import fetch
 
@@ -30,8 +30,8 @@ def voc2007(out: Path, /) -> None:
     print(f"{root}: VOC 2007, verified")
 
 
-@data_app.command
-def check(data: Path, /, *, images: Images = None, as_json: AsJson = False) -> None:
+@data_app.command(name="check")
+def check_data_command(data: Path, /, *, images: Images = None, as_json: AsJson = False) -> None:
     """Look for what is wrong in a data set: every problem with file and line. Exit status 1 if training would fail."""
     from harness.data.doctor import diagnose
 

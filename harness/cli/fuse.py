@@ -14,7 +14,7 @@ from evaluate.tables import Detections, GroundTruth
 from harness.cli.options import AsJson, Data, Images, Split, Truth, bar, load_answers
 
 
-def fuse(
+def fuse_command(
     *tables: Annotated[
         Path, Parameter(help="Tables (.npz) over the same images and classes; candidates are fine.")
     ],

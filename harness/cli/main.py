@@ -10,19 +10,20 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
 from evaluate.exceptions import InputError
+from harness.cli.convert import convert_command
 from harness.cli.data import data_app
-from harness.cli.fuse import fuse
-from harness.cli.options import Images, Split, say_skipped
-from harness.cli.predict import export, predict
-from harness.cli.score import compare, convert, errors, score
-from harness.cli.submit import check, csv, leaderboard, poll, submit
-from harness.cli.sweep import apply, sweep
-from harness.cli.video import video
+from harness.cli.fuse import fuse_command
+from harness.cli.predict import export_command, predict_command
+from harness.cli.report import leaderboard_command, report_command
+from harness.cli.score import compare_command, errors_command, score_command
+from harness.cli.submit import check_command, csv_command, poll_command, submit_command
+from harness.cli.sweep import apply_command, sweep_command
+from harness.cli.train import train_command
+from harness.cli.video import video_command
 from harness.cli.weights import weights_app
 from harness.errors import JobError
 
@@ -37,53 +38,23 @@ app = App(
 )
 app.command(data_app)
 app.command(weights_app)
-for verb in (predict, export, video, score, compare, errors, sweep, apply, fuse, convert):
-    app.command(verb)
-for last in (csv, check, submit, poll, leaderboard):
-    app.command(last)
-
-
-@app.command
-def train(
-    recipe: Annotated[str, Parameter(help="A shipped recipe, such as v5l, or a .toml file.")],
-    /,
-    *overrides: Annotated[str, Parameter(help="key=value for any key of the recipe.")],
-    data: Annotated[
-        Path, Parameter(help="VOC devkit folder, COCO JSON, YOLO data.yaml, or list file(s).")
-    ],
-    out: Annotated[Path, Parameter(help="Run folder to write.")],
-    images: Images = None,
-    train_split: Split = "train",
-    val_split: Split = "val",
-    resume: Annotated[bool, Parameter(help="Go on with the run in OUT, if there is one.")] = False,
-    device: Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
-) -> None:
-    """Train a detector; leaves OUT/best.pt, the weights with the best AP50 on the validation split."""
-    from harness.data.dataset import load_split
-    from harness.recipe import load_recipe
-    from harness.training import train as training
-
-    settings = load_recipe(recipe, overrides)
-    train_set, val_set = (
-        load_split(data, split, images=images) for split in (train_split, val_split)
-    )
-    for dataset in (train_set, val_set):
-        say_skipped(dataset)
-    best = training.train(settings, train_set, val_set, out, device=device, resume=resume)
-    print(f"{out / 'best.pt'}: AP50 {best:.4f} on {val_split}")
-
-
-@app.command
-def report(
-    run: Path, /, *, out: Annotated[Path | None, Parameter(help="Default: RUN/report.html.")] = None
-) -> None:
-    """One page about a run: score, curves, sweep, and its detections on real photos and in its video."""
-    from harness.report.page import write_report
-
-    page = out or run / "report.html"
-    headline = write_report(run, page)
-    told = f"{headline.metric} {headline.value:.4f} on {headline.on}. " if headline else ""
-    print(f"{told}Open {page} in a browser.")
+app.command(train_command, name="train")
+app.command(predict_command, name="predict")
+app.command(export_command, name="export")
+app.command(video_command, name="video")
+app.command(sweep_command, name="sweep")
+app.command(apply_command, name="apply")
+app.command(fuse_command, name="fuse")
+app.command(score_command, name="score")
+app.command(compare_command, name="compare")
+app.command(errors_command, name="errors")
+app.command(convert_command, name="convert")
+app.command(csv_command, name="csv")
+app.command(check_command, name="check")
+app.command(submit_command, name="submit")
+app.command(poll_command, name="poll")
+app.command(leaderboard_command, name="leaderboard")
+app.command(report_command, name="report")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

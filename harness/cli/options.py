@@ -34,6 +34,15 @@ ProfileName = Annotated[
         help="Format of the CSV: a name such as vinbigdata, or a profile file (.toml).",
     ),
 ]
+LedgerPath = Annotated[
+    Path,
+    Parameter(
+        name="--ledger",
+        env_var="HARNESS_LEDGER",
+        help="Where scores and submissions are kept.",
+    ),
+]
+LEDGER = Path("runs/ledger.sqlite")  # where neither --ledger nor HARNESS_LEDGER says another
 CandidatesMax = Annotated[int, Parameter(help="Boxes an image that enter NMS, best first.")]
 KeepMax = Annotated[int, Parameter(help="Boxes an image that leave NMS, best first.")]
 

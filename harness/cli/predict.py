@@ -11,7 +11,7 @@ from evaluate.tables import GroundTruth
 from harness.cli.options import Data, Split, bar
 
 
-def predict(
+def predict_command(
     weights: Annotated[
         str, Parameter(help="Run folder, weight or exported file, name of `harness weights list`.")
     ],
@@ -124,7 +124,7 @@ def predict(
         print(f"{out}: {count:,} candidates on {len(image_ids):,} images")
 
 
-def export(
+def export_command(
     weights: Annotated[
         str, Parameter(help="Run folder, weight file, or a name of `harness weights list`.")
     ],

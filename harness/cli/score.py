@@ -1,21 +1,20 @@
-"""The commands between a table and a number: score, compare, errors, convert. No torch."""
+"""The commands between a table and a number: score, compare, errors. No torch."""
 
 import json
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from evaluate.exceptions import InputError
 from evaluate.tables import GroundTruth
 from harness.cli.options import (
+    LEDGER,
     AsJson,
     CandidatesMax,
     Data,
     Images,
     KeepMax,
+    LedgerPath,
     ProfileName,
     Split,
     Truth,
@@ -26,10 +25,8 @@ from submit.csv.profile import DEFAULT, Profile, load_profile
 if TYPE_CHECKING:
     from evaluate.exchange.box_txt import Size
 
-LEDGER = Path(os.environ.get("HARNESS_LEDGER", "runs/ledger.sqlite"))
 
-
-def score(
+def score_command(
     detections: Annotated[Path, Parameter(help="A table (.npz) or a submission (.csv).")],
     /,
     *,
@@ -43,7 +40,7 @@ def score(
     candidates_max: CandidatesMax = 3000,
     keep_max: KeepMax = 3000,
     profile: ProfileName = DEFAULT,
-    ledger: Annotated[Path, Parameter(help="Where scores are kept for the leaderboard.")] = LEDGER,
+    ledger: LedgerPath = LEDGER,
     as_json: AsJson = False,
 ) -> None:
     """Score detections exactly as the contest does, and keep the score on the local leaderboard."""
@@ -59,7 +56,7 @@ def score(
     print(json.dumps(result) if as_json else scoring.as_text(result))
 
 
-def compare(
+def compare_command(
     before: Annotated[Path, Parameter(help="A table (.npz) or a submission (.csv).")],
     after: Annotated[Path, Parameter(help="Another, over the same images.")],
     /,
@@ -91,7 +88,7 @@ def compare(
     print(json.dumps(result) if as_json else scoring.comparison_text(result))
 
 
-def errors(
+def errors_command(
     detections: Annotated[Path, Parameter(help="A table (.npz) or a submission (.csv).")],
     /,
     *,
@@ -127,55 +124,6 @@ def errors(
     found = diagnose(dets, answers, rule=RULES[metric], conf=confusion_conf)
     result = {"metric": metric, **diagnosis_text.as_dict(found)}
     print(json.dumps(result) if as_json else f"{metric}: {diagnosis_text.as_text(found)}")
-
-
-def convert(
-    source: Annotated[
-        Path,
-        Parameter(help="Table, submission, COCO .json, folder of text files, or the word truth."),
-    ],
-    target: Annotated[
-        Path, Parameter(help="File or new folder to write; the suffix says the format.")
-    ],
-    /,
-    *,
-    data: Data = None,
-    split: Split = "val",
-    images: Images = None,
-    truth: Annotated[
-        Path | None, Parameter(help="In place of DATA: COCO JSON, list file or .npz table.")
-    ] = None,
-    to: Annotated[
-        Literal["npz", "coco", "csv", "submission", "devkit", "yolo"] | None,
-        Parameter(
-            name="--format", help="Of TARGET; folders (devkit, yolo) and submissions need it."
-        ),
-    ] = None,
-    profile: Annotated[
-        str | None, Parameter(help="Format of a submission: a name, or a profile file (.toml).")
-    ] = None,
-) -> None:
-    """Detections, or the truth of DATA, from and to the files of other tools: COCO, VOC devkit, YOLO, pandas."""
-    from evaluate.exceptions import InteropError
-    from harness.convert import known_from, read, write
-
-    try:
-        known = known_from(
-            data, split, images=images, truth=truth, annotated=str(source) == "truth"
-        )
-        form = load_profile(profile) if profile else None
-        table = (
-            known.truth
-            if known and known.truth and str(source) == "truth"
-            else read(source, known, profile=form)
-        )
-        write(table, target, known, format=to, profile=form, split=split)
-    except InteropError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        raise InputError(
-            f"{source}: bad rows, {len(error.problems)} listed above; nothing was written"
-        ) from None
-    print(f"{target}: {len(table):,} boxes on {len(table.image_ids):,} images")
 
 
 def _format(

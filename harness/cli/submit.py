@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from evaluate.exceptions import InputError
 from evaluate.tables import Detections
-from harness.cli.options import AsJson, Data, Images, ProfileName, Split
-from harness.cli.score import LEDGER
+from harness.cli.options import LEDGER, AsJson, Data, Images, LedgerPath, ProfileName, Split
 from harness.errors import JobError
 from submit.csv.profile import DEFAULT, load_profile
 
@@ -22,13 +20,12 @@ if TYPE_CHECKING:
 Sample = Annotated[
     Path | None, Parameter(help="sample_submission.csv: header, ids and their order.")
 ]
-Book = Annotated[Path, Parameter(name="--ledger", help="Where scores and submissions are kept.")]
 Slug = Annotated[
     str, Parameter(name="--competition", help="The last part of the competition's address.")
 ]
 
 
-def csv(
+def csv_command(
     detections: Path,
     /,
     *,
@@ -51,13 +48,13 @@ def csv(
     print(f"{out}: {len(table):,} boxes on {len(table.image_ids):,} images")
 
 
-def check(
+def check_command(
     submission: Path,
     /,
     *,
     profile: ProfileName = DEFAULT,
     sample: Sample = None,
-    ledger: Book = LEDGER,
+    ledger: LedgerPath = LEDGER,
     as_json: AsJson = False,
 ) -> None:
     """Read a submission the way the grader does; lists every bad row, and what is odd beside the last good one."""
@@ -72,7 +69,7 @@ def check(
         )
 
 
-def submit(
+def submit_command(
     submission: Path,
     /,
     *,
@@ -86,7 +83,7 @@ def submit(
     dry_run: Annotated[bool, Parameter(help="Do everything but the upload.")] = False,
     profile: ProfileName = DEFAULT,
     sample: Sample = None,
-    ledger: Book = LEDGER,
+    ledger: LedgerPath = LEDGER,
     as_json: AsJson = False,
 ) -> None:
     """Check a CSV, ask Kaggle whether it would count, send it once and wait for its score."""
@@ -126,7 +123,7 @@ def submit(
         raise JobError(f"{submission}: {row.error}")
 
 
-def poll(*, ledger: Book = LEDGER, as_json: AsJson = False) -> None:
+def poll_command(*, ledger: LedgerPath = LEDGER, as_json: AsJson = False) -> None:
     """Go on waiting for the scores of submissions, and find out about those that were cut off."""
     from submit.kaggle.client import Kaggle
     from submit.kaggle.poll import poll as run
@@ -139,39 +136,6 @@ def poll(*, ledger: Book = LEDGER, as_json: AsJson = False) -> None:
         print(json.dumps({"submissions": [asdict(row) for row in rows]}))
     else:
         print("\n".join(map(_told, rows)) or "no submission is waiting")
-
-
-def leaderboard(
-    *,
-    html: Annotated[Path | None, Parameter(help="Also write the page.")] = None,
-    download: Annotated[
-        bool, Parameter(help="Take the competition's own leaderboard; say where scores stand.")
-    ] = False,
-    competition: Annotated[
-        str | None, Parameter(help="With --download: the last part of its address.")
-    ] = None,
-    ledger: Book = LEDGER,
-    as_json: AsJson = False,
-) -> None:
-    """Every scored run and every submission, best first."""
-    from tempfile import TemporaryDirectory
-
-    from harness.report.leaderboard import board_json, board_text, entries, write_board
-    from submit.kaggle.client import Kaggle
-    from submit.kaggle.standing import read_leaderboard
-    from submit.ledger import Ledger
-
-    if download != (competition is not None):
-        raise InputError("leaderboard: want --download and --competition SLUG together")
-    theirs = None
-    if competition is not None:
-        with TemporaryDirectory() as folder, Kaggle() as kaggle:
-            theirs = read_leaderboard(kaggle.leaderboard(competition, Path(folder)), competition)
-    with Ledger(ledger) as book:
-        rows = entries(book.rows(), book.submissions(), theirs)
-    if html is not None:
-        write_board(rows, html, theirs)
-    print(json.dumps(board_json(rows, theirs)) if as_json else board_text(rows, theirs))
 
 
 def _checked(

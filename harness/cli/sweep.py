@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from evaluate.sweep.thresholds import Cell, Sweep
 
 
-def sweep(
+def sweep_command(
     candidates: Path,
     /,
     *,
@@ -73,7 +73,7 @@ def sweep(
         print(_per_class_text(found))
 
 
-def apply(
+def apply_command(
     candidates: Path,
     /,
     *,

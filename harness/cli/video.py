@@ -10,7 +10,7 @@ from evaluate.exceptions import InputError
 from harness.cli.options import bar, download_bar
 
 
-def video(
+def video_command(
     *inputs: Annotated[str, Parameter(help="WEIGHTS INPUT, or INPUT alone with --from.")],
     out: Annotated[Path, Parameter(help="The film to write (.mp4, .mov or .mkv).")],
     csv: Annotated[

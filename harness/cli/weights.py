@@ -15,7 +15,7 @@ weights_app = App(
 
 
 @weights_app.command(name="list")
-def list_weights(*, as_json: AsJson = False) -> None:
+def list_weights_command(*, as_json: AsJson = False) -> None:
     """Weight files the harness can fetch: size, licence, source, and which are on this machine."""
     from harness.weights.catalogue import catalogue_text, published_files
 
@@ -24,7 +24,7 @@ def list_weights(*, as_json: AsJson = False) -> None:
 
 
 @weights_app.command(name="fetch")
-def fetch_weights(
+def fetch_weights_command(
     name: Annotated[str, Parameter(help="A name of `harness weights list`.")],
     /,
     *,
@@ -41,7 +41,7 @@ def fetch_weights(
 
 
 @weights_app.command(name="inspect")
-def inspect_weights(
+def inspect_weights_command(
     weights: Annotated[str, Parameter(help="A weight file, or a name of `harness weights list`.")],
     /,
     *,
@@ -55,7 +55,7 @@ def inspect_weights(
 
 
 @weights_app.command(name="average")
-def average_weights(
+def average_weights_command(
     *members: Annotated[
         str,
         Parameter(

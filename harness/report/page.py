@@ -32,7 +32,7 @@ FILES = {
     "best.pt": "the best weights",
     "last.pt": "the state to resume from",
     "val.npz": "candidates on validation",
-    "thresholds.csv": "AP50 at each pair of thresholds",
+    "sweep.csv": "AP50 at each pair of thresholds",
     "test.npz": "candidates on the test split",
     "final.npz": "detections after the best pair",
     "score.json": "their score",
@@ -69,9 +69,7 @@ def write_report(run: Path, out: Path) -> Headline | None:
     made = _json(run / "run.json")
     score = _json(run / "score.json")
     steps, epochs = read_log(run / "log.jsonl") if "log.jsonl" in files else ([], [])
-    cells, own_cells = (
-        thresholds.read_csv(run / "thresholds.csv") if "thresholds.csv" in files else ([], [])
-    )
+    cells, own_cells = thresholds.read_csv(run / "sweep.csv") if "sweep.csv" in files else ([], [])
     grid = heat_map(cells) if cells else None
     newest = max((run / name).stat().st_mtime for name in files)
     values: dict[str, Any] = {

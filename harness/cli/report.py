@@ -1,0 +1,55 @@
+"""The pages: `harness report` about one run, `harness leaderboard` about all of them. No torch for the latter."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from evaluate.exceptions import InputError
+from harness.cli.options import LEDGER, AsJson, LedgerPath
+
+
+def report_command(
+    run: Path, /, *, out: Annotated[Path | None, Parameter(help="Default: RUN/report.html.")] = None
+) -> None:
+    """One page about a run: score, curves, sweep, and its detections on real photos and in its video."""
+    from harness.report.page import write_report
+
+    page = out or run / "report.html"
+    headline = write_report(run, page)
+    told = f"{headline.metric} {headline.value:.4f} on {headline.on}. " if headline else ""
+    print(f"{told}Open {page} in a browser.")
+
+
+def leaderboard_command(
+    *,
+    html: Annotated[Path | None, Parameter(help="Also write the page.")] = None,
+    download: Annotated[
+        bool, Parameter(help="Take the competition's own leaderboard; say where scores stand.")
+    ] = False,
+    competition: Annotated[
+        str | None, Parameter(help="With --download: the last part of its address.")
+    ] = None,
+    ledger: LedgerPath = LEDGER,
+    as_json: AsJson = False,
+) -> None:
+    """Every scored run and every submission, best first."""
+    from tempfile import TemporaryDirectory
+
+    from harness.report.leaderboard import board_json, board_text, entries, write_board
+    from submit.kaggle.client import Kaggle
+    from submit.kaggle.standing import read_leaderboard
+    from submit.ledger import Ledger
+
+    if download != (competition is not None):
+        raise InputError("leaderboard: want --download and --competition SLUG together")
+    theirs = None
+    if competition is not None:
+        with TemporaryDirectory() as folder, Kaggle() as kaggle:
+            theirs = read_leaderboard(kaggle.leaderboard(competition, Path(folder)), competition)
+    with Ledger(ledger) as book:
+        rows = entries(book.rows(), book.submissions(), theirs)
+    if html is not None:
+        write_board(rows, html, theirs)
+    print(json.dumps(board_json(rows, theirs)) if as_json else board_text(rows, theirs))

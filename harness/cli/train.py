@@ -1,0 +1,37 @@
+"""`harness train`: from a recipe and a data set to the weights of a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from harness.cli.options import Images, Split, say_skipped
+
+
+def train_command(
+    recipe: Annotated[str, Parameter(help="A shipped recipe, such as v5l, or a .toml file.")],
+    /,
+    *overrides: Annotated[str, Parameter(help="key=value for any key of the recipe.")],
+    data: Annotated[
+        Path, Parameter(help="VOC devkit folder, COCO JSON, YOLO data.yaml, or list file(s).")
+    ],
+    out: Annotated[Path, Parameter(help="Run folder to write.")],
+    images: Images = None,
+    train_split: Split = "train",
+    val_split: Split = "val",
+    resume: Annotated[bool, Parameter(help="Go on with the run in OUT, if there is one.")] = False,
+    device: Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+) -> None:
+    """Train a detector; leaves OUT/best.pt, the weights with the best AP50 on the validation split."""
+    from harness.data.dataset import load_split
+    from harness.recipe import load_recipe
+    from harness.training import train as training
+
+    settings = load_recipe(recipe, overrides)
+    train_set, val_set = (
+        load_split(data, split, images=images) for split in (train_split, val_split)
+    )
+    for dataset in (train_set, val_set):
+        say_skipped(dataset)
+    best = training.train(settings, train_set, val_set, out, device=device, resume=resume)
+    print(f"{out / 'best.pt'}: AP50 {best:.4f} on {val_split}")
