@@ -16,13 +16,13 @@ import numba
 import numpy as np
 from ensemble_boxes import weighted_boxes_fusion
 
-from evaluate.ensemble.fuse import fuse
-from evaluate.ensemble.rule import Rule
+from evaluate.ensemble.fuse import fuse_tables
+from evaluate.ensemble.rule import FusionRule
 from evaluate.tables import Detections
 
 CLASSES = tuple(f"class {c}" for c in range(20))
 WEIGHTS = [2, 1, 1]
-RULE = Rule(members_iou=1)
+RULE = FusionRule(members_iou=1)
 
 
 def main() -> None:
@@ -35,16 +35,18 @@ def main() -> None:
     rows = []
     for boxes in (200, 3000):
         tables = drawn(1, boxes)
-        fuse(tables, RULE)  # compiled, or read from the cache
+        fuse_tables(tables, RULE)  # compiled, or read from the cache
         ours, theirs = [], []
         for _ in range(options.rounds):
-            ours.append(seconds(lambda tables=tables: fuse(tables, RULE, weights=WEIGHTS), 10))
+            ours.append(
+                seconds(lambda tables=tables: fuse_tables(tables, RULE, weights=WEIGHTS), 10)
+            )
             theirs.append(seconds(lambda tables=tables: package(tables), 10))
         rows.append((f"one image, 3 x {boxes} boxes", ours, theirs, 1))
     tables, some = drawn(options.images, 200), drawn(20, 200)
     ours, theirs = [], []
     for _ in range(min(options.rounds, 5)):
-        ours.append(seconds(lambda: fuse(tables, RULE, weights=WEIGHTS)))
+        ours.append(seconds(lambda: fuse_tables(tables, RULE, weights=WEIGHTS)))
         theirs.append(seconds(lambda: package(some)) * options.images / 20)
     rows.append((f"{options.images} images, 3 x 200 boxes", ours, theirs, options.images))
     print(f"{numba.config.NUMBA_NUM_THREADS} threads\n")

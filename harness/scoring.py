@@ -156,7 +156,11 @@ def _settings(run: Path) -> dict[str, Any]:
     """The recipe of a run folder, or how an ensemble is made; {} for another folder."""
     if (run / "recipe.toml").is_file():
         return tomllib.loads((run / "recipe.toml").read_text())
-    return fusion_file.settings(run / "fusion.json") if (run / "fusion.json").is_file() else {}
+    return (
+        fusion_file.ensemble_settings(run / "fusion.json")
+        if (run / "fusion.json").is_file()
+        else {}
+    )
 
 
 def as_text(result: dict[str, Any]) -> str:

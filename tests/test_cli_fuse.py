@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluate.ensemble.fuse import Rule, fuse
+from evaluate.ensemble.fuse import fuse_tables
+from evaluate.ensemble.rule import FusionRule
 from evaluate.tables import Detections
 from harness.cli.main import main
 from tests.oracles import random_tables
@@ -46,8 +47,10 @@ def test_options_reach_the_rule(runs, capsys):
         == 0
     )
     assert "f.npz: " in capsys.readouterr().out
-    rule = Rule("soft-nms", 0.3, decay="gaussian", sigma=0.2, skip_below=0.1, members_iou=0.8)
-    expected = fuse([Detections.load(Path(path)) for path in runs], rule, weights=[2, 1]).dets
+    rule = FusionRule("soft-nms", 0.3, decay="gaussian", sigma=0.2, skip_below=0.1, members_iou=0.8)
+    expected = fuse_tables(
+        [Detections.load(Path(path)) for path in runs], rule, weights=[2, 1]
+    ).dets
     assert np.array_equal(Detections.load(Path("f.npz")).score, expected.score)
 
 
@@ -62,8 +65,8 @@ def test_a_choice_is_written_and_fuses_the_other_split(runs, capsys):
     assert choice["members"] == runs and set(choice) >= {"weights", "rule", "held_out", "worth_it"}
     tests = [path.replace("val", "test") for path in runs]
     assert main(["fuse", "--recipe", "f.json", *tests, "--out", "t.npz"]) == 0
-    rule = Rule(**choice["rule"])
-    expected = fuse(
+    rule = FusionRule(**choice["rule"])
+    expected = fuse_tables(
         [Detections.load(Path(path)) for path in tests], rule, weights=choice["weights"]
     ).dets
     assert np.array_equal(Detections.load(Path("t.npz")).xyxy, expected.xyxy)
@@ -107,8 +110,8 @@ def test_weights_by_class_come_from_the_file(runs):
     weights = [{"cat": 1, "dog": 2, "bird": 0}, 1]
     write({"members": runs, "weights": weights, "rule": {"method": "wbf"}})
     assert main(["fuse", "--recipe", "f.json", *runs, "--out", "f.npz"]) == 0
-    expected = fuse(
-        [Detections.load(Path(path)) for path in runs], Rule(), weights=[[1, 2, 0], [1, 1, 1]]
+    expected = fuse_tables(
+        [Detections.load(Path(path)) for path in runs], FusionRule(), weights=[[1, 2, 0], [1, 1, 1]]
     ).dets
     assert np.array_equal(Detections.load(Path("f.npz")).score, expected.score)
 

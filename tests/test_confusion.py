@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evaluate.diagnosis.confusion import Mistake, confusion
-from evaluate.diagnosis.operating_point import by_class
+from evaluate.diagnosis.operating_point import curves_by_class
 from evaluate.exceptions import InputError
 from evaluate.metrics.matching import match
 from evaluate.tables import Detections, GroundTruth
@@ -210,7 +210,7 @@ def test_with_one_class_the_diagonal_is_precision_and_recall(seed):
     dets, truth = (
         replace(table, **one, label=np.zeros_like(table.label)) for table in (dets, truth)
     )
-    curve = by_class(match(dets, truth))["cat"]
+    curve = curves_by_class(match(dets, truth))["cat"]
     for conf, precision, recall in zip(curve.conf, curve.precision, curve.recall):
         (hits, missed), (alarms, _) = confusion(dets, truth, float(conf)).matrix
         assert hits / (hits + alarms) == precision and hits / (hits + missed) == recall

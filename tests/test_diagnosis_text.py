@@ -5,7 +5,12 @@ import json
 import pytest
 
 from evaluate.diagnosis.diagnose import diagnose
-from harness.report.diagnosis_text import as_dict, as_text, largest_gain, most_confused
+from harness.report.diagnosis_text import (
+    diagnosis_in_words,
+    diagnosis_json,
+    largest_gain,
+    most_confused,
+)
 from tests.oracles import detections, random_tables, truths
 
 CAT, DOG = 0, 1
@@ -21,7 +26,7 @@ DETS = detections(
 
 
 def test_the_text_names_what_costs_most_and_what_is_mixed_up():
-    text = as_text(diagnose(DETS, TRUTH, conf=0.5))
+    text = diagnosis_in_words(diagnose(DETS, TRUTH, conf=0.5))
     assert "most to gain   class, 0.5000; by class cat 0.5000, dog 0.5000" in text
     assert "of the detections from conf 0.5000:\nmost confused  dog taken for cat twice" in text
     assert "missed         0 of 3 truths" in text
@@ -35,37 +40,42 @@ def test_the_text_names_what_costs_most_and_what_is_mixed_up():
 
 def test_false_alarms_name_the_worst_class_first():
     alarms = detections((0, CAT, 0.9, *NOWHERE), (0, DOG, 0.9, *NOWHERE), (1, DOG, 0.9, *NOWHERE))
-    assert "false alarms   3: dog 2, cat 1" in as_text(diagnose(alarms, TRUTH))
+    assert "false alarms   3: dog 2, cat 1" in diagnosis_in_words(diagnose(alarms, TRUTH))
 
 
 def test_the_confusion_is_at_the_best_confidence_unless_one_is_given():
     # from 0.6: 2 hits of 4 boxes and 3 truths, F1 4/7; from 0.8: 2/5
     found = diagnose(DETS, TRUTH)
     assert found.confusion.conf == found.curve.best.conf == pytest.approx(0.6)
-    assert "best F1        0.5714 at conf 0.6000: precision 0.5000, recall 0.6667" in as_text(found)
+    assert (
+        "best F1        0.5714 at conf 0.6000: precision 0.5000, recall 0.6667"
+        in diagnosis_in_words(found)
+    )
     assert diagnose(DETS, TRUTH, conf=0.75).confusion.conf == 0.75
 
 
 def test_nothing_wrong_is_said_so():
     found = diagnose(detections((0, CAT, 1, *HERE), (0, DOG, 1, *THERE), (1, DOG, 1, *HERE)), TRUTH)
     assert (
-        largest_gain(found.errors) == ""
+        largest_gain(found.tide) == ""
         and most_confused(found.confusion) == "no class taken for another"
     )
-    assert "ECE 0.0000 (95 % over images 0.0000 to 0.0000) over 3 detections" in as_text(found)
+    assert "ECE 0.0000 (95 % over images 0.0000 to 0.0000) over 3 detections" in diagnosis_in_words(
+        found
+    )
 
 
 def test_without_detections_there_is_still_a_text():
     found = diagnose(detections(), TRUTH)
-    assert "missed         3 of 3 truths" in as_text(found) and "nothing to measure" in as_text(
+    assert "missed         3 of 3 truths" in diagnosis_in_words(
         found
-    )
-    assert as_dict(found)["best_f1"]["all"] is None
+    ) and "nothing to measure" in diagnosis_in_words(found)
+    assert diagnosis_json(found)["best_f1"]["all"] is None
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_dict_is_json_and_agrees_with_itself(seed):
-    found = json.loads(json.dumps(as_dict(diagnose(*random_tables(seed))), allow_nan=False))
+    found = json.loads(json.dumps(diagnosis_json(diagnose(*random_tables(seed))), allow_nan=False))
     assert {"map", "fixes", "counts", "per_class", "per_size"} <= set(found)
     assert (
         found["best_f1"]["per_class"]["bird"] is None and found["per_class"]["bird"] is None

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluate.ensemble.fuse import Rule, fuse
+from evaluate.ensemble.fuse import fuse_tables
+from evaluate.ensemble.rule import FusionRule
 from evaluate.ensemble.search import _halves, _selected, search
 from evaluate.exceptions import InputError
 from evaluate.metrics.voc import voc_map
@@ -60,13 +61,13 @@ def test_tables_are_added_as_often_as_it_helps():
         def map(self, rule, weights):
             return -np.abs(np.array(weights) / sum(weights) - [2 / 3, 1 / 3, 0]).sum()
 
-    assert _selected(Trial(), Rule()) in ((2, 1, 0), (4, 2, 0))
+    assert _selected(Trial(), FusionRule()) in ((2, 1, 0), (4, 2, 0))
 
 
 def test_a_lead_over_equal_weights_that_could_be_chance_is_not_taken(truth):
     few = np.arange(6)
     choice = search([detector(truth, seed).of_images(few) for seed in (1, 3)], truth.of_images(few))
-    assert (choice.rule, choice.weights) == (Rule(), (1, 1)) and choice.tried > 10
+    assert (choice.rule, choice.weights) == (FusionRule(), (1, 1)) and choice.tried > 10
 
 
 def test_a_copy_of_a_run_is_not_worth_it(truth):
@@ -81,7 +82,7 @@ def test_the_gain_is_that_of_applying_the_choice_to_the_images_that_did_not_choo
     assert choice.weights[0] > choice.weights[1] > 0
     choosing, holding = _halves(truth, 0)
     assert sorted([*choosing, *holding]) == list(range(IMAGES)) and len(choosing) == IMAGES // 2
-    whole = fuse(tables, choice.rule, weights=choice.weights).dets
+    whole = fuse_tables(tables, choice.rule, weights=choice.weights).dets
     for images, after in ((choosing, choice.chosen_on[1]), (holding, choice.gain.after)):
         assert voc_map(whole.of_images(images), truth.of_images(images)).mean == after
     single = apply(tables[choice.single], 0, choice.single_iou)

@@ -7,21 +7,22 @@ import numpy as np
 import pytest
 
 from evaluate.boxes import iou_rowwise
-from evaluate.ensemble.fuse import Rule, fuse
+from evaluate.ensemble.fuse import fuse_tables
 from evaluate.ensemble.pool import by_images, pool
+from evaluate.ensemble.rule import FusionRule
 from evaluate.exceptions import InputError
 from evaluate.nms import nms
 from evaluate.tables import Detections
 from tests.oracles import detections, random_tables, reordered
 
 RULES = [
-    Rule("wbf"),
-    Rule("wbf", members_iou=1),
-    Rule("wbf", conf_type="box_and_model_avg", members_iou=1),
-    Rule("nmw", iou=0.3),
-    Rule("nms", members_iou=0.7),
-    Rule("soft-nms", iou=0.3),
-    Rule("soft-nms", decay="gaussian", sigma=0.1),
+    FusionRule("wbf"),
+    FusionRule("wbf", members_iou=1),
+    FusionRule("wbf", conf_type="box_and_model_avg", members_iou=1),
+    FusionRule("nmw", iou=0.3),
+    FusionRule("nms", members_iou=0.7),
+    FusionRule("soft-nms", iou=0.3),
+    FusionRule("soft-nms", decay="gaussian", sigma=0.1),
 ]
 ids = [f"{rule.method}-{rule.first_iou}-{rule.conf_type}-{rule.decay}" for rule in RULES]
 COLUMNS = ("image", "label", "score", "xyxy")
@@ -62,12 +63,13 @@ def test_the_order_of_rows_changes_nothing_and_that_of_images_and_classes_only_t
     rule, seed
 ):
     given = tables(seed)
-    fused = fuse(given, rule, weights=[2, 1, 1]).dets
+    fused = fuse_tables(given, rule, weights=[2, 1, 1]).dets
     rng = np.random.default_rng(seed)
     assert_same(
-        fuse([t.take(rng.permutation(len(t))) for t in given], rule, weights=[2, 1, 1]).dets, fused
+        fuse_tables([t.take(rng.permutation(len(t))) for t in given], rule, weights=[2, 1, 1]).dets,
+        fused,
     )
-    other = fuse(
+    other = fuse_tables(
         [reordered(t, seed + k) for k, t in enumerate(given)], rule, weights=[2, 1, 1]
     ).dets
     assert content(other) == content(fused)
@@ -75,7 +77,7 @@ def test_the_order_of_rows_changes_nothing_and_that_of_images_and_classes_only_t
 
 @pytest.mark.parametrize("rule", RULES, ids=ids)
 def test_rows_come_back_by_image_best_first_with_scores_from_0_to_1(rule):
-    fused = fuse(tables(0), rule, weights=[0.1, 7, 3]).dets
+    fused = fuse_tables(tables(0), rule, weights=[0.1, 7, 3]).dets
     assert 0 < fused.score.min() and fused.score.max() <= 1 and len(fused)
     assert (np.diff(fused.image) >= 0).all()
     assert (np.diff(fused.score)[np.diff(fused.image) == 0] <= 0).all()
@@ -85,10 +87,10 @@ def test_rows_come_back_by_image_best_first_with_scores_from_0_to_1(rule):
 @pytest.mark.parametrize("rows", [1, 30])
 def test_blocks_of_images_on_any_number_of_threads_change_nothing(rule, rows, monkeypatch):
     given, weights = tables(3), [[2, 0, 1], [1, 0, 1], [0, 0, 3]]
-    whole = fuse(given, rule, weights=weights)
+    whole = fuse_tables(given, rule, weights=weights)
     monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 3)
     monkeypatch.setattr("evaluate.ensemble.pool.BLOCK", rows)
-    blocks = fuse(given, rule, weights=weights)
+    blocks = fuse_tables(given, rule, weights=weights)
     assert_same(blocks.dets, whole.dets)
     assert members(blocks) == members(whole)
 
@@ -107,41 +109,41 @@ def test_blocks_are_whole_images_and_no_larger_than_they_may_be(monkeypatch):
 @pytest.mark.parametrize("rule", RULES, ids=ids)
 def test_images_and_classes_are_fused_apart(rule):
     given = tables(3)
-    whole = fuse(given, rule)
+    whole = fuse_tables(given, rule)
     parts = []
     for image in range(len(given[0].image_ids)):
         for label in range(len(given[0].classes)):
             alone = [t.take((t.image == image) & (t.label == label)) for t in given]
-            parts += content(fuse(alone, rule).dets)
+            parts += content(fuse_tables(alone, rule).dets)
     assert sorted(parts) == content(whole.dets)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=ids)
 def test_a_table_of_weight_0_is_not_there_and_weights_count_against_each_other(rule):
     a, b, c = tables(1)
-    without = fuse([a, c], rule, weights=[1, 2])
-    fused = fuse([a, b, c], rule, weights=[1, 0, 2])
+    without = fuse_tables([a, c], rule, weights=[1, 2])
+    fused = fuse_tables([a, b, c], rule, weights=[1, 0, 2])
     assert_same(fused.dets, without.dets)
     np.testing.assert_array_equal(fused.model, 2 * without.model)
     np.testing.assert_array_equal(fused.row, without.row)
-    assert_same(fuse([a, c], rule, weights=[4, 8]).dets, without.dets)
+    assert_same(fuse_tables([a, c], rule, weights=[4, 8]).dets, without.dets)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=ids)
 def test_weights_by_class_are_those_of_each_class_alone(rule):
     given = tables(2, 2)
     weights = np.array([[1, 2, 0.5], [1, 0, 3]])
-    fused = fuse(given, rule, weights=weights).dets
+    fused = fuse_tables(given, rule, weights=weights).dets
     for c in range(3):
-        alone = fuse([t.take(t.label == c) for t in given], rule, weights=weights[:, c]).dets
+        alone = fuse_tables([t.take(t.label == c) for t in given], rule, weights=weights[:, c]).dets
         assert_same(fused.take(fused.label == c), alone)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=ids)
 def test_a_photo_twice_as_large_gives_boxes_twice_as_large(rule):
     given = tables(4)
-    fused = fuse(given, rule).dets
-    larger = fuse([replace(t, xyxy=2 * t.xyxy) for t in given], rule).dets
+    fused = fuse_tables(given, rule).dets
+    larger = fuse_tables([replace(t, xyxy=2 * t.xyxy) for t in given], rule).dets
     assert_same(larger, replace(fused, xyxy=2 * fused.xyxy))
 
 
@@ -149,20 +151,20 @@ def test_a_photo_twice_as_large_gives_boxes_twice_as_large(rule):
 def test_of_equal_scores_the_first_tables_box_goes_first_then_the_leftmost(method):
     one = detections((0, 0, 0.5, 2, 0, 12, 10), (0, 0, 0.5, 1, 0, 11, 10))
     two = detections((0, 0, 0.5, 0, 0, 10, 10))
-    fused = fuse([one, two], Rule(method, members_iou=1))
+    fused = fuse_tables([one, two], FusionRule(method, members_iou=1))
     assert fused.row[fused.into == 0][0] == 1 and fused.dets.score[0] == 0.5
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_one_table_through_nms_is_that_tables_nms(seed):
     (table,) = tables(seed, 1, ties=False)
-    assert_same(fuse([table], Rule("nms", iou=0.4)).dets, nms(table, 0.4))
+    assert_same(fuse_tables([table], FusionRule("nms", iou=0.4)).dets, nms(table, 0.4))
 
 
 @pytest.mark.parametrize("rule", RULES, ids=ids)
 def test_the_members_of_a_box_are_rows_of_its_image_and_class(rule):
     given = tables(5)
-    fused = fuse(given, rule)
+    fused = fuse_tables(given, rule)
     assert sorted(set(fused.into.tolist())) == list(range(len(fused.dets)))
     assert len(set(zip(fused.model.tolist(), fused.row.tolist()))) == len(fused.row)
     for model, row, into in zip(fused.model, fused.row, fused.into):
@@ -174,7 +176,7 @@ def test_the_members_of_a_box_are_rows_of_its_image_and_class(rule):
 
 def test_a_wbf_box_is_the_mean_of_its_members_by_weighted_score_and_every_row_is_in_one():
     given, weights = tables(6), np.array([2, 1, 0.5])
-    fused = fuse(given, Rule(members_iou=1), weights=weights)
+    fused = fuse_tables(given, FusionRule(members_iou=1), weights=weights)
     assert len(fused.row) == sum(map(len, given))
     for box in range(len(fused.dets)):
         mine = [
@@ -191,10 +193,10 @@ def test_a_wbf_box_is_the_mean_of_its_members_by_weighted_score_and_every_row_is
 @pytest.mark.parametrize("seed", range(5))
 def test_soft_nms_agrees_with_the_slow_oracle(decay, seed):
     (table,) = tables(seed, 1)
-    rule = Rule("soft-nms", iou=0.3, decay=decay, sigma=0.3, skip_below=0.02)
+    rule = FusionRule("soft-nms", iou=0.3, decay=decay, sigma=0.3, skip_below=0.02)
     expected = soft_scores(table, rule)
     kept = expected.astype(np.float32) >= np.float32(0.02)
-    theirs, ours = rows(table.take(kept), expected[kept]), fuse([table], rule).dets
+    theirs, ours = rows(table.take(kept), expected[kept]), fuse_tables([table], rule).dets
     assert len(ours) == len(theirs) < len(table)
     np.testing.assert_allclose(rows(ours, ours.score), theirs, rtol=1e-6)
 
@@ -224,35 +226,37 @@ def soft_scores(table, rule):
 
 def test_soft_nms_returns_the_lowered_score_and_drops_a_twin():
     # IoU(BOX, NEAR) = 0.9: 0.8 * (1 - 0.9) = 0.08; the twin's 0.7 * (1 - 1) = 0
-    fused = fuse(
-        [detections((0, 0, 0.9, *BOX), (0, 0, 0.8, *NEAR), (0, 0, 0.7, *BOX))], Rule("soft-nms")
+    fused = fuse_tables(
+        [detections((0, 0, 0.9, *BOX), (0, 0, 0.8, *NEAR), (0, 0, 0.7, *BOX))],
+        FusionRule("soft-nms"),
     ).dets
     np.testing.assert_allclose(fused.score, [0.9, 0.08], rtol=1e-5)
 
 
 def test_a_detectors_faint_boxes_around_its_best_do_not_lower_it():
     candidates = detections((0, 0, 0.9, *BOX), (0, 0, 0.1, *NEAR), (0, 0, 0.2, *BOX))
-    assert fuse([candidates], Rule()).dets.score.tolist() == pytest.approx([0.9])
-    assert fuse([candidates], Rule(members_iou=1)).dets.score.tolist() == pytest.approx(
-        [0.4]
-    )  # (0.9 + 0.1 + 0.2) / 3
+    assert fuse_tables([candidates], FusionRule()).dets.score.tolist() == pytest.approx([0.9])
+    assert fuse_tables(
+        [candidates], FusionRule(members_iou=1)
+    ).dets.score.tolist() == pytest.approx([0.4])  # (0.9 + 0.1 + 0.2) / 3
 
 
 def test_for_nms_scores_are_weighed_against_the_heaviest():
     strong, weak = detections((0, 0, 0.8, *BOX)), detections((0, 0, 0.9, *NEAR), (0, 0, 0.6, *FAR))
-    fused = fuse([strong, weak], Rule("nms"), weights=[4, 2]).dets
+    fused = fuse_tables([strong, weak], FusionRule("nms"), weights=[4, 2]).dets
     assert fused.score.tolist() == pytest.approx([0.8, 0.3])
 
 
 @pytest.mark.parametrize("rule", RULES, ids=ids)
 def test_nothing_in_nothing_out(rule):
-    assert len(fuse([detections(), detections()], rule).dets) == 0
-    assert len(fuse([Detections((), (), [], [], np.empty((0, 4)), [])], rule).dets) == 0
+    assert len(fuse_tables([detections(), detections()], rule).dets) == 0
+    assert len(fuse_tables([Detections((), (), [], [], np.empty((0, 4)), [])], rule).dets) == 0
 
 
 def test_rows_below_the_limit_are_left_out_and_those_at_it_stay():
-    fused = fuse(
-        [detections((0, 0, 0.1, *BOX), (0, 0, 0.0999, *FAR), (0, 1, 0, *BOX))], Rule(skip_below=0.1)
+    fused = fuse_tables(
+        [detections((0, 0, 0.1, *BOX), (0, 0, 0.0999, *FAR), (0, 1, 0, *BOX))],
+        FusionRule(skip_below=0.1),
     )
     assert fused.row.tolist() == [0]
 
@@ -280,7 +284,7 @@ def test_rows_below_the_limit_are_left_out_and_those_at_it_stay():
 )
 def test_what_cannot_be_fused_is_refused(given, weights, message):
     with pytest.raises(InputError, match=message):
-        fuse(given, Rule(), weights=weights, names=["one", "two"][: len(given)])
+        fuse_tables(given, FusionRule(), weights=weights, names=["one", "two"][: len(given)])
 
 
 @pytest.mark.parametrize(
@@ -297,14 +301,14 @@ def test_what_cannot_be_fused_is_refused(given, weights, message):
 def test_a_rule_that_cannot_be_is_refused(values):
     (name,) = values
     with pytest.raises(InputError, match=f"{name} is .*, want"):
-        Rule(**values)
+        FusionRule(**values)
     with pytest.raises(InputError, match="members_iou is nan"):
-        Rule(members_iou=float("nan"))
+        FusionRule(members_iou=float("nan"))
 
 
 def test_tables_are_left_as_they_are():
     given = tables(7)
     before = [t.score.copy() for t in given]
-    fuse(given, Rule("soft-nms"), weights=[1, 2, 3])
+    fuse_tables(given, FusionRule("soft-nms"), weights=[1, 2, 3])
     for table, score in zip(given, before):
         np.testing.assert_array_equal(table.score, score)

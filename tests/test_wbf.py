@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluate.ensemble.fuse import Rule, fuse
-from evaluate.ensemble.pool import pool, ranking, weight_matrix
-from evaluate.ensemble.rule import CONF_TYPES
+from evaluate.ensemble.fuse import fuse_tables
+from evaluate.ensemble.pool import pool, rank_pool, weight_matrix
+from evaluate.ensemble.rule import CONF_TYPES, FusionRule
 from evaluate.ensemble.wbf import wbf
 from evaluate.tables import Detections
 from tests.oracles import detections
@@ -36,7 +36,7 @@ def drawn(rng):
 
 
 def rule_and_weights(rng, tables):
-    rule = Rule(
+    rule = FusionRule(
         iou=float(rng.choice([0.0, 0.3, 0.5, 0.55, 0.7])),
         conf_type=CONF_TYPES[rng.integers(0, 4)],
         skip_below=float(rng.choice([0, 0.1, 0.3])),
@@ -54,7 +54,7 @@ def in_float64(tables, rule, weights):
     found = pool(tables, range(len(tables)), rule.skip_below)
     weight = weight_matrix(weights, len(tables), 3)
     found = replace(found, score=found.score * weight[found.model, found.label])
-    order, edges = ranking(found)
+    order, edges = rank_pool(found)
     found = found.take(order)
     columns = found.xyxy, found.score, found.model, found.label
     xyxy, score, count, _ = wbf(*columns, edges, weight, rule.iou, rule.conf_type)
@@ -83,7 +83,7 @@ def test_equals_the_package_to_the_bit(seeds):
             score, 1
         )  # avg and several boxes of one heavy model: the package's go above
         assert in_float64(tables, rule, weights) == rows(label, score, xyxy), seed
-        dets = fuse(tables, rule, weights=weights).dets
+        dets = fuse_tables(tables, rule, weights=weights).dets
         single = rows(label, score.astype(np.float32), xyxy.astype(np.float32))
         assert rows(dets.label, dets.score, dets.xyxy) == single, seed
 
@@ -99,7 +99,7 @@ def test_nmw_equals_the_package_but_for_its_rounding():
         ]
         options = {"iou_thr": rule.iou, "skip_box_thr": rule.skip_below}
         xyxy, score, label = package.non_maximum_weighted(*given, weights=weights, **options)
-        dets = fuse(tables, rule, weights=weights).dets
+        dets = fuse_tables(tables, rule, weights=weights).dets
         theirs, ours = rows(label, score, xyxy), rows(dets.label, dets.score, dets.xyxy)
         assert [row[0] for row in ours] == [row[0] for row in theirs]
         for column in (1, 2):
@@ -110,8 +110,9 @@ def test_nmw_equals_the_package_but_for_its_rounding():
 
 def test_a_box_of_two_is_their_mean_by_score():
     # y2 = (0.8 * 10 + 0.4 * 8) / 1.2 = 9.333, score (0.8 + 0.4) / 2; FAR has one of two models: 0.6 * 1 / 2
-    fused = fuse(
-        [detections((0, 0, 0.8, *FULL)), detections((0, 0, 0.4, *LOW), (0, 0, 0.6, *FAR))], Rule()
+    fused = fuse_tables(
+        [detections((0, 0, 0.8, *FULL)), detections((0, 0, 0.4, *LOW), (0, 0, 0.6, *FAR))],
+        FusionRule(),
     ).dets
     np.testing.assert_allclose(fused.xyxy, [[0, 0, 10, 28 / 3], FAR], rtol=1e-6)
     np.testing.assert_allclose(fused.score, [0.6, 0.3], rtol=1e-6)
@@ -131,7 +132,9 @@ def test_scores_worked_by_hand(conf_type, shared, twice, alone):
     # image a holds both cases of the first model with weight 3 as classes 0 and 1, and class 2 of the second alone
     heavy = detections((0, 0, 0.8, *FULL), (0, 1, 0.8, *FULL), (0, 1, 0.4, *LOW))
     light = detections((0, 0, 0.4, *LOW), (0, 2, 0.6, *FAR))
-    fused = fuse([heavy, light], Rule(conf_type=conf_type, members_iou=1), weights=[3, 1]).dets
+    fused = fuse_tables(
+        [heavy, light], FusionRule(conf_type=conf_type, members_iou=1), weights=[3, 1]
+    ).dets
     np.testing.assert_allclose(
         fused.score[np.argsort(fused.label)], [shared, twice, alone], rtol=1e-6
     )
@@ -140,25 +143,27 @@ def test_scores_worked_by_hand(conf_type, shared, twice, alone):
 def test_several_boxes_of_one_heavy_model_score_1_at_most():
     # avg: (4.5 + 4) / 2 * 2 / 5.1 = 1.67 in the package
     two = detections((0, 0, 0.9, *FULL), (0, 0, 0.8, *LOW))
-    assert fuse([two, detections()], Rule(members_iou=1), weights=[5, 0.1]).dets.score.tolist() == [
-        1
-    ]
+    assert fuse_tables(
+        [two, detections()], FusionRule(members_iou=1), weights=[5, 0.1]
+    ).dets.score.tolist() == [1]
 
 
 def test_a_row_joins_the_box_it_overlaps_most_and_an_overlap_of_exactly_the_limit_does_not_join():
     # IoU with 0..10 is 8/10, with 0..6 it is 6/8; then 0..5 against 0..10 alone is exactly 0.5
     near = detections((0, 0, 0.9, *FULL), (0, 0, 0.8, 0, 0, 10, 6), (0, 0, 0.1, *LOW))
-    assert fuse([near], Rule(iou=0.7, members_iou=1)).dets.xyxy[:, 3].tolist() == pytest.approx(
-        [6, 9.8]
-    )
+    assert fuse_tables([near], FusionRule(iou=0.7, members_iou=1)).dets.xyxy[
+        :, 3
+    ].tolist() == pytest.approx([6, 9.8])
     half = detections((0, 0, 0.9, *FULL), (0, 0, 0.8, 0, 0, 10, 5))
-    assert len(fuse([half], Rule(iou=0.5, members_iou=1)).dets) == 2
-    assert len(fuse([half], Rule(iou=0.49, members_iou=1)).dets) == 1
+    assert len(fuse_tables([half], FusionRule(iou=0.5, members_iou=1)).dets) == 2
+    assert len(fuse_tables([half], FusionRule(iou=0.49, members_iou=1)).dets) == 1
 
 
 def test_nmw_keeps_the_best_score_and_weighs_by_overlap():
     # weights 0.8 * 1 and 0.4 * 0.8: y2 = (8 + 2.56) / 1.12 = 9.4286
-    fused = fuse([detections((0, 0, 0.8, *FULL)), detections((0, 0, 0.4, *LOW))], Rule("nmw")).dets
+    fused = fuse_tables(
+        [detections((0, 0, 0.8, *FULL)), detections((0, 0, 0.4, *LOW))], FusionRule("nmw")
+    ).dets
     np.testing.assert_allclose(fused.xyxy, [[0, 0, 10, 10.56 / 1.12]], rtol=1e-6)
     np.testing.assert_allclose(fused.score, [0.8], rtol=1e-6)
 
@@ -166,4 +171,4 @@ def test_nmw_keeps_the_best_score_and_weighs_by_overlap():
 @pytest.mark.parametrize("method", ["wbf", "nmw"])
 def test_boxes_without_area_stay_alone(method):
     flat = detections(*[(0, 0, 0.5, 3, 3, 3, 9)] * 2, (0, 0, 0.9, *FULL))
-    assert len(fuse([flat], Rule(method, members_iou=1)).dets) == 3
+    assert len(fuse_tables([flat], FusionRule(method, members_iou=1)).dets) == 3

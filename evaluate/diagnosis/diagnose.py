@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from evaluate.diagnosis.calibration import Calibration, calibration
 from evaluate.diagnosis.confusion import Confusion, confusion
-from evaluate.diagnosis.operating_point import Curve, by_class, over_all
-from evaluate.diagnosis.tide import Errors, errors
-from evaluate.diagnosis.verdicts import VOC, Rule
+from evaluate.diagnosis.operating_point import ConfidenceCurve, curve_over_all, curves_by_class
+from evaluate.diagnosis.tide import TideErrors, tide
+from evaluate.diagnosis.verdicts import VOC, MatchRule
 from evaluate.metrics.matching import match
 from evaluate.tables import Detections, GroundTruth
 
@@ -18,26 +18,26 @@ from evaluate.tables import Detections, GroundTruth
 class Diagnosis:
     """All of it at IoU 0.5."""
 
-    errors: Errors
-    curve: Curve  # of all classes together
-    class_curves: dict[str, Curve]  # of the classes that have truth
+    tide: TideErrors
+    curve: ConfidenceCurve  # of all classes together
+    class_curves: dict[str, ConfidenceCurve]  # of the classes that have truth
     confusion: Confusion
     calibration: Calibration  # of all detections
     calibration_shown: Calibration  # of those from the confusion's conf
 
 
 def diagnose(
-    dets: Detections, truth: GroundTruth, *, rule: Rule = VOC, conf: float | None = None
+    dets: Detections, truth: GroundTruth, *, rule: MatchRule = VOC, conf: float | None = None
 ) -> Diagnosis:
     """Detections after NMS against their truth; the confusion at `conf`, by default where F1 over all classes peaks.
 
-    `rule` is that of the errors; everything else is judged as in `voc_map`. Raises what `errors` raises.
+    `rule` is that of the errors; everything else is judged as in `voc_map`. Raises what `tide` raises.
     """
-    found = errors(dets, truth, rule=rule)
+    found = tide(dets, truth, rule=rule)
     matches = match(dets, truth)
-    curve = over_all(matches)
+    curve = curve_over_all(matches)
     if conf is None:
         conf = curve.best.conf if curve.best else 0.0
     shown = calibration(matches.above(conf))
     confused = confusion(dets, truth, conf)
-    return Diagnosis(found, curve, by_class(matches), confused, calibration(matches), shown)
+    return Diagnosis(found, curve, curves_by_class(matches), confused, calibration(matches), shown)

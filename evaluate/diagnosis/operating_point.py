@@ -10,7 +10,7 @@ from evaluate.tables import Array
 
 
 @dataclass(frozen=True)
-class Point:
+class OperatingPoint:
     """What the detections scored `conf` or more reach, each in [0, 1]."""
 
     conf: float
@@ -20,7 +20,7 @@ class Point:
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class ConfidenceCurve:
     """What is reached from each of the n distinct scores up. Nothing in between is left out: F1 moves only there."""
 
     conf: Array  # (n,) float32, falling
@@ -29,12 +29,12 @@ class Curve:
     f1: Array  # (n,) float64
 
     @property
-    def best(self) -> Point | None:
+    def best(self) -> OperatingPoint | None:
         """Where F1 is highest, of equals the highest conf; None where no detection counts."""
         if not len(self.conf):
             return None
         at = int(np.argmax(self.f1))
-        return Point(
+        return OperatingPoint(
             float(self.conf[at]),
             float(self.precision[at]),
             float(self.recall[at]),
@@ -42,7 +42,7 @@ class Curve:
         )
 
 
-def over_all(matches: Matches, *, iou_min: float = 0.5) -> Curve:
+def curve_over_all(matches: Matches, *, iou_min: float = 0.5) -> ConfidenceCurve:
     """The curve of all classes together, each detection and each truth with the same weight.
 
     Neutral detections are left out; those of a class without truth are false alarms. Raises InputError when no truth
@@ -58,7 +58,7 @@ def over_all(matches: Matches, *, iou_min: float = 0.5) -> Curve:
     )
 
 
-def by_class(matches: Matches, *, iou_min: float = 0.5) -> dict[str, Curve]:
+def curves_by_class(matches: Matches, *, iou_min: float = 0.5) -> dict[str, ConfidenceCurve]:
     """The curve of each class that has truth. Neutral detections are left out."""
     counts = ~matches.neutral(iou_min)
     label, score, hits = matches.label[counts], matches.score[counts], matches.hits(iou_min)[counts]
@@ -69,10 +69,10 @@ def by_class(matches: Matches, *, iou_min: float = 0.5) -> dict[str, Curve]:
     }
 
 
-def _curve(score: Array, hits: Array, truths: int) -> Curve:
+def _curve(score: Array, hits: Array, truths: int) -> ConfidenceCurve:
     """Scores (N,) and hits (N,) bool in any order, out of `truths` -> their curve. Of equal scores all pass or none."""
     order = np.argsort(-score, kind="stable")
     score, found = score[order], np.cumsum(hits[order])
     last = np.flatnonzero(np.append(score[1:] != score[:-1], True)[: len(score)])
     shown, found = last + 1, found[last]
-    return Curve(score[last], found / shown, found / truths, 2 * found / (shown + truths))
+    return ConfidenceCurve(score[last], found / shown, found / truths, 2 * found / (shown + truths))

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluate.diagnosis.verdicts import CLASS, KINDS, LOCALISATION, MISSED, SIZES, VOC, Rule, judge
+from evaluate.diagnosis.verdicts import (
+    CLASS,
+    KINDS,
+    LOCALISATION,
+    MISSED,
+    SIZES,
+    VOC,
+    MatchRule,
+    judge,
+)
 from evaluate.tables import Array, Detections, GroundTruth
 
 FIXES = (
@@ -18,7 +27,7 @@ FIXES = (
 
 
 @dataclass(frozen=True, eq=False)
-class Errors:
+class TideErrors:
     """What each of the F FIXES alone adds to the AP of C classes: the errors of all sizes, then of each of SIZES."""
 
     classes: tuple[str, ...]
@@ -51,14 +60,14 @@ class Errors:
         }
 
 
-def errors(
+def tide(
     dets: Detections,
     truth: GroundTruth,
     *,
-    rule: Rule = VOC,
+    rule: MatchRule = VOC,
     iou_min: float = 0.5,
     iou_background: float = 0.1,
-) -> Errors:
+) -> TideErrors:
     """Split what is missing from AP = 1: for each kind of `judge`, AP if an oracle fixed that kind alone, less AP.
 
     The oracle turns the best localisation or class error at a truth that none hits into a hit (in that truth's class)
@@ -68,7 +77,7 @@ def errors(
     has the area of its truth (localisation, class, missed, false_negative) or of its box (the others), in pixels:
     small up to 32², medium up to 96², large above.
 
-    Source: Bolya et al., "TIDE: A General Toolbox for Identifying Object Detection Errors", 2020,
+    Source: Bolya et al., "TIDE: A General Toolbox for Identifying Object Detection TideErrors", 2020,
     https://arxiv.org/abs/2008.08115, and its package tidecv 1.0.1. Differs: with `rule=TIDECV` not at all where
     scores are distinct, no truth is difficult, each class with detections has truth and each with truth detections.
     Otherwise: equal scores rank as in `voc_map`, where tidecv ranks mended tables anew, false alarms first; of truths
@@ -98,7 +107,7 @@ def errors(
             gain[s, f] = v.ap(w, t, repair=FIXES[f] != "false_positive") - ap
             labels = np.concatenate([v.label[w], v.truth_label[t]])
             count[s, f] = np.bincount(labels, minlength=len(v.classes))
-    return Errors(v.classes, ap, gain, count)
+    return TideErrors(v.classes, ap, gain, count)
 
 
 def _named(gain: Array) -> dict[str, float]:

@@ -22,7 +22,7 @@ AREA_MAX = (32**2, 96**2)  # of small, of medium
 
 
 @dataclass(frozen=True)
-class Rule:
+class MatchRule:
     """How AP is counted. The defaults are VOC's, as in `voc_map`."""
 
     recall_points: int | None = (
@@ -32,11 +32,11 @@ class Rule:
     detections_max: int | None = None  # the best of an image that count, all classes together
 
 
-VOC = Rule()
-TIDECV = Rule(
+VOC = MatchRule()
+TIDECV = MatchRule(
     recall_points=101, next_free=True, detections_max=100
 )  # the tidecv package, as it comes
-RULES = {"voc-area": VOC, "voc-11pt": Rule(recall_points=11), "tidecv": TIDECV}  # by metric
+RULES = {"voc-area": VOC, "voc-11pt": MatchRule(recall_points=11), "tidecv": TIDECV}  # by metric
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Verdicts:
     """What became of n detections, best first, and of M truths in table order."""
 
     classes: tuple[str, ...]
-    rule: Rule
+    rule: MatchRule
     row: Array  # (n,) int, row of the detection in its own table; those beyond detections_max are left out
     label: Array  # (n,) row of classes
     size: Array  # (n,) row of SIZES, of the detection's box
@@ -85,7 +85,7 @@ def judge(
     dets: Detections,
     truth: GroundTruth,
     *,
-    rule: Rule = VOC,
+    rule: MatchRule = VOC,
     iou_min: float = 0.5,
     iou_background: float = 0.1,
 ) -> Verdicts:
@@ -137,7 +137,7 @@ def judge(
     )
 
 
-def _refuse(truth: GroundTruth, rule: Rule, iou_min: float, iou_background: float) -> None:
+def _refuse(truth: GroundTruth, rule: MatchRule, iou_min: float, iou_background: float) -> None:
     if not 0 < iou_background < iou_min <= 1:
         raise InputError(
             f"want 0 < iou_background < iou_min <= 1, there are {iou_background} and {iou_min}"

@@ -6,13 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from evaluate.ensemble.pool import Pool, by_images, joined, pool, ranking, surviving, weight_matrix
-from evaluate.ensemble.rule import Method, Rule
+from evaluate.ensemble.pool import (
+    Pool,
+    by_images,
+    joined,
+    pool,
+    rank_pool,
+    surviving,
+    weight_matrix,
+)
+from evaluate.ensemble.rule import FusionRule
 from evaluate.ensemble.soft_nms import soft_nms
 from evaluate.ensemble.wbf import nmw, wbf
 from evaluate.tables import Array, Detections, rank_key
-
-__all__ = ["Fusion", "Method", "Rule", "fuse", "fuse_pool", "thin"]
 
 Made = tuple[
     tuple[Array, ...], tuple[Array, ...]
@@ -29,8 +35,12 @@ class Fusion:
     into: Array  # (K,) int, row of dets
 
 
-def fuse(
-    tables: Sequence[Detections], rule: Rule, *, weights: Any = None, names: Sequence[str] = ()
+def fuse_tables(
+    tables: Sequence[Detections],
+    rule: FusionRule,
+    *,
+    weights: Any = None,
+    names: Sequence[str] = (),
 ) -> Fusion:
     """One table from one or more over the same images and classes, in the first one's order of them.
 
@@ -49,7 +59,7 @@ def fuse(
     return fuse_pool(thin(tables, rule, names=names), rule, weights=weights)
 
 
-def thin(tables: Sequence[Detections], rule: Rule, *, names: Sequence[str] = ()) -> Pool:
+def thin(tables: Sequence[Detections], rule: FusionRule, *, names: Sequence[str] = ()) -> Pool:
     """All rows that take part, as `fuse_pool` wants them: what is skipped is gone, and NMS within each table done."""
     rows = pool(tables, names or [f"table {i}" for i in range(1, len(tables) + 1)], rule.skip_below)
     if rule.first_iou == 1:
@@ -61,11 +71,11 @@ def _thinned(rows: Pool, iou_max: float) -> Pool:
     """What NMS within each table keeps."""
     image = rows.image * rows.models + rows.model  # as if each table had images of its own
     apart = replace(rows, image_ids=rows.image_ids * rows.models, image=image)
-    order, _ = ranking(apart)
+    order, _ = rank_pool(apart)
     return rows.take(order[surviving(apart.take(order), iou_max)])
 
 
-def fuse_pool(rows: Pool, rule: Rule, *, weights: Any = None) -> Fusion:
+def fuse_pool(rows: Pool, rule: FusionRule, *, weights: Any = None) -> Fusion:
     """`fuse` of what `thin` gave: for many rules and weights over the same tables."""
     weight = weight_matrix(weights, rows.models, len(rows.classes))
     if rule.method != "wbf":
@@ -80,12 +90,12 @@ def fuse_pool(rows: Pool, rule: Rule, *, weights: Any = None) -> Fusion:
     )
 
 
-def _fused(rows: Pool, weight: Array, rule: Rule) -> Made:
+def _fused(rows: Pool, weight: Array, rule: FusionRule) -> Made:
     """-> image, label, xyxy and score of the boxes (F,); model, row and into of the rows (K,), as in `Fusion`."""
     if (weight == 0).any():
         rows = rows.take(weight[rows.model, rows.label] > 0)
     rows = replace(rows, score=rows.score * weight[rows.model, rows.label])
-    order, edges = ranking(rows)
+    order, edges = rank_pool(rows)
     rows = rows.take(order)
     if rule.method in ("wbf", "nmw"):
         return _merged(rows, edges, weight, rule)
@@ -101,7 +111,7 @@ def _fused(rows: Pool, weight: Array, rule: Rule) -> Made:
     return _columns(rows, rows.xyxy, rows.score, every, every)
 
 
-def _merged(rows: Pool, edges: Array, weight: Array, rule: Rule) -> Made:
+def _merged(rows: Pool, edges: Array, weight: Array, rule: FusionRule) -> Made:
     """WBF and NMW of rows that are in the order of their groups."""
     if rule.method == "wbf":
         made = wbf(

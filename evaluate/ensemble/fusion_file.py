@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluate.ensemble.rule import Rule
+from evaluate.ensemble.rule import FusionRule
 from evaluate.exceptions import InputError
 from evaluate.files import written_whole
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from evaluate.ensemble.search import Choice
 
 
-def as_dict(choice: "Choice", members: Sequence[Path]) -> dict[str, Any]:
+def choice_json(choice: "Choice", members: Sequence[Path]) -> dict[str, Any]:
     """members, weights, rule; single, the best run alone; mAP on the half of the images that chose and on the other."""
     rule = asdict(choice.rule) | {"members_iou": choice.rule.first_iou}
     gain = asdict(choice.gain) | {"difference": choice.gain.value}
@@ -30,7 +30,7 @@ def as_dict(choice: "Choice", members: Sequence[Path]) -> dict[str, Any]:
     }
 
 
-def as_text(choice: "Choice", members: Sequence[Path]) -> str:
+def choice_in_words(choice: "Choice", members: Sequence[Path]) -> str:
     """The choice for people: what it is, what it gains where it was not chosen, and whether that is worth it."""
     rule, gain = choice.rule, choice.gain
     parts = [
@@ -57,13 +57,13 @@ def as_text(choice: "Choice", members: Sequence[Path]) -> str:
     )
 
 
-def save(content: dict[str, Any], path: Path) -> None:
+def save_choice(content: dict[str, Any], path: Path) -> None:
     """Write to `path` whole or not at all."""
     with written_whole(path) as scratch:
         scratch.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def settings(path: Path) -> dict[str, Any]:
+def ensemble_settings(path: Path) -> dict[str, Any]:
     """What the leaderboard keeps of it; `model` names the method and the members that count. Raises InputError."""
     content, members, weights, rule = _read(path)
     counted = [member for member, weight in zip(members, weights, strict=False) if weight]
@@ -71,7 +71,9 @@ def settings(path: Path) -> dict[str, Any]:
     return {"model": f"{rule.method} of {', '.join(names)}"} | content
 
 
-def load(path: Path, tables: Sequence[Path], classes: Sequence[str]) -> tuple[Rule, list[Any]]:
+def load_choice(
+    path: Path, tables: Sequence[Path], classes: Sequence[str]
+) -> tuple[FusionRule, list[Any]]:
     """-> the rule, and the weights of `tables` by class (M, C), each a number or an object of class names in the file.
 
     Raises InputError when the file is something else, or its members are not these runs in this order: v5n/val.npz
@@ -86,16 +88,16 @@ def load(path: Path, tables: Sequence[Path], classes: Sequence[str]) -> tuple[Ru
     return rule, [_by_class(path, weight, classes) for weight in weights]
 
 
-def _read(path: Path) -> tuple[dict[str, Any], list[Path], list[Any], Rule]:
+def _read(path: Path) -> tuple[dict[str, Any], list[Path], list[Any], FusionRule]:
     """-> all that is in it; its members, weights and rule."""
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         members, weights = [Path(member) for member in content["members"]], list(content["weights"])
-        return content, members, weights, Rule(**content["rule"])
+        return content, members, weights, FusionRule(**content["rule"])
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except (UnicodeDecodeError, ValueError, KeyError, TypeError):
-        keys = ", ".join(f.name for f in fields(Rule))
+        keys = ", ".join(f.name for f in fields(FusionRule))
         raise InputError(
             f"{path}: want JSON with members, weights and rule (of {keys}), as --search writes"
         ) from None

@@ -93,7 +93,7 @@ def weight_matrix(weights: Any, models: int, classes: int) -> Array:
     return np.ascontiguousarray(np.broadcast_to(given.reshape(models, -1), shape))
 
 
-def ranking(rows: Pool) -> tuple[Array, Array]:
+def rank_pool(rows: Pool) -> tuple[Array, Array]:
     """-> the order of rows by image, class and falling score (N,), and the edges of those groups in it (G + 1,).
 
     Equal scores go by model, then by x1, y1, x2, y2, so the order of a table's rows changes nothing.

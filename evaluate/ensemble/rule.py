@@ -20,7 +20,7 @@ MEMBERS_IOU: dict[Method, float] = {
 
 
 @dataclass(frozen=True)
-class Rule:
+class FusionRule:
     """How boxes become one."""
 
     method: Method = "wbf"

@@ -9,7 +9,7 @@ import numpy as np
 
 from evaluate.ensemble.fuse import fuse_pool, thin
 from evaluate.ensemble.pool import Pool
-from evaluate.ensemble.rule import CONF_TYPES, Rule
+from evaluate.ensemble.rule import CONF_TYPES, FusionRule
 from evaluate.exceptions import InputError
 from evaluate.metrics import bootstrap
 from evaluate.metrics.voc import voc_map
@@ -21,13 +21,13 @@ Weights = tuple[int, ...]
 IOUS = (0.40, 0.45, 0.50, 0.55, 0.60, 0.65, 0.70)  # of the fusion, and of the NMS of a single run
 MEMBERS_IOUS = (0.35, 0.40, 0.45, 0.50, 0.55)  # of the NMS within each table
 KINDS = (
-    *(Rule("wbf", conf_type=conf_type) for conf_type in CONF_TYPES),
-    Rule("nmw"),
-    Rule("nms"),
-    Rule(
+    *(FusionRule("wbf", conf_type=conf_type) for conf_type in CONF_TYPES),
+    FusionRule("nmw"),
+    FusionRule("nms"),
+    FusionRule(
         "soft-nms", decay="linear", members_iou=0.7
     ),  # quicker than from candidates, and no worse (LOG.md)
-    Rule("soft-nms", decay="gaussian", members_iou=0.7),
+    FusionRule("soft-nms", decay="gaussian", members_iou=0.7),
 )
 ROUNDS = 3
 
@@ -36,7 +36,7 @@ ROUNDS = 3
 class Choice:
     """An ensemble that was chosen on one half of the images, and what it is worth on the other."""
 
-    rule: Rule
+    rule: FusionRule
     weights: Weights  # one a table, 0: left out
     single: int  # the table that is best alone, from 0
     single_iou: float  # of its NMS
@@ -109,14 +109,14 @@ class _Trial:
     ) -> None:
         self.tables, self.truth, self.names, self.done = tables, truth, names, done
         self.pools: dict[float, Pool] = {}
-        self.maps: dict[tuple[Rule, Weights], float] = {}
+        self.maps: dict[tuple[FusionRule, Weights], float] = {}
 
-    def fused(self, rule: Rule, weights: Weights) -> Detections:
+    def fused(self, rule: FusionRule, weights: Weights) -> Detections:
         if rule.first_iou not in self.pools:
             self.pools[rule.first_iou] = thin(self.tables, rule, names=self.names)
         return fuse_pool(self.pools[rule.first_iou], rule, weights=weights).dets
 
-    def map(self, rule: Rule, weights: Weights) -> float:
+    def map(self, rule: FusionRule, weights: Weights) -> float:
         key = rule, tuple(weight // gcd(*weights) for weight in weights)
         if key not in self.maps:
             self.maps[key] = voc_map(self.fused(rule, weights), self.truth).mean
@@ -124,7 +124,7 @@ class _Trial:
         return self.maps[key]
 
 
-def _selected(trial: _Trial, rule: Rule) -> Weights:
+def _selected(trial: _Trial, rule: FusionRule) -> Weights:
     """How often each table is in the best of the ensembles that grow by the table that helps most."""
     count = len(trial.tables)
     weights: Weights = (0,) * count
@@ -137,7 +137,7 @@ def _selected(trial: _Trial, rule: Rule) -> Weights:
     return max(grown, key=lambda one: trial.map(rule, one))
 
 
-def _improved(trial: _Trial, rule: Rule, weights: Weights) -> tuple[Rule, Weights]:
+def _improved(trial: _Trial, rule: FusionRule, weights: Weights) -> tuple[FusionRule, Weights]:
     """Take any change of one thing that helps, round after round."""
     for _ in range(ROUNDS):
         before = trial.map(rule, weights)

@@ -42,7 +42,7 @@ def wbf(
 
     Source: Solovyev et al., https://arxiv.org/abs/1910.13302, and the package ensemble-boxes 1.0.9, whose arithmetic
     this follows to the bit, so the sums of a box are rounded to float32 after each row.
-    Differs: equal scores have an order (`pool.ranking`); a score above 1, which several rows of one heavy model give
+    Differs: equal scores have an order (`pool.rank_pool`); a score above 1, which several rows of one heavy model give
     with avg, is 1; boxes without area stay, alone.
     """
     made: Fused = _wbf(

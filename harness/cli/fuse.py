@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from evaluate.ensemble import fusion_file
-from evaluate.ensemble.rule import Rule
+from evaluate.ensemble.rule import FusionRule
 from evaluate.exceptions import InputError
 from evaluate.tables import Detections, GroundTruth
 from harness.cli.options import AsJson, Data, Images, Split, Truth, bar, load_answers
@@ -21,7 +21,7 @@ def fuse_command(
     out: Annotated[
         Path, Parameter(help="The table to write (.npz), or with --search the choice (.json).")
     ],
-    rule: Annotated[Rule | None, Parameter(name="*")] = None,
+    rule: Annotated[FusionRule | None, Parameter(name="*")] = None,
     weights: Annotated[
         str | None, Parameter(help="One a table, such as 2,1,1. Default: all the same.")
     ] = None,
@@ -59,26 +59,26 @@ def fuse_command(
     if search:
         result, told = _search(loaded, tables, load_answers(data, split, images, truth), out)
     else:
-        result, told = _fuse(loaded, tables, rule or Rule(), weights, recipe, out)
+        result, told = _fuse(loaded, tables, rule or FusionRule(), weights, recipe, out)
     print(json.dumps(result) if as_json else f"{out}: {told}")
 
 
 def _fuse(
     loaded: list[Detections],
     tables: tuple[Path, ...],
-    rule: Rule,
+    rule: FusionRule,
     weights: str | None,
     recipe: Path | None,
     out: Path,
 ) -> tuple[dict[str, Any], str]:
-    from evaluate.ensemble.fuse import fuse as run
+    from evaluate.ensemble.fuse import fuse_tables
 
     counts: list[Any] | None = None
     if recipe is not None:
-        rule, counts = fusion_file.load(recipe, tables, loaded[0].classes)
+        rule, counts = fusion_file.load_choice(recipe, tables, loaded[0].classes)
     elif weights is not None:
         counts = _weights(weights)
-    dets = run(loaded, rule, weights=counts, names=[str(path) for path in tables]).dets
+    dets = fuse_tables(loaded, rule, weights=counts, names=[str(path) for path in tables]).dets
     dets.save(out)
     used = asdict(rule) | {"members_iou": rule.first_iou}
     result = {
@@ -95,13 +95,13 @@ def _fuse(
 def _search(
     loaded: list[Detections], tables: tuple[Path, ...], answers: GroundTruth, out: Path
 ) -> tuple[dict[str, Any], str]:
-    from evaluate.ensemble.search import search as run
+    from evaluate.ensemble.search import search
 
     with bar(None, desc="search", unit="ensemble") as shown:
-        choice = run(loaded, answers, names=[str(path) for path in tables], done=shown.update)
-    result = fusion_file.as_dict(choice, tables)
-    fusion_file.save(result, out)
-    return result, fusion_file.as_text(choice, tables)
+        choice = search(loaded, answers, names=[str(path) for path in tables], done=shown.update)
+    result = fusion_file.choice_json(choice, tables)
+    fusion_file.save_choice(result, out)
+    return result, fusion_file.choice_in_words(choice, tables)
 
 
 def _weights(text: str) -> list[float]:

@@ -122,8 +122,10 @@ def errors_command(
     )
     dets = scoring.read(detections, answers, reading)
     found = diagnose(dets, answers, rule=RULES[metric], conf=confusion_conf)
-    result = {"metric": metric, **diagnosis_text.as_dict(found)}
-    print(json.dumps(result) if as_json else f"{metric}: {diagnosis_text.as_text(found)}")
+    result = {"metric": metric, **diagnosis_text.diagnosis_json(found)}
+    print(
+        json.dumps(result) if as_json else f"{metric}: {diagnosis_text.diagnosis_in_words(found)}"
+    )
 
 
 def _format(

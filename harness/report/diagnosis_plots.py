@@ -6,7 +6,7 @@ import numpy as np
 
 from evaluate.diagnosis.calibration import BINS, Calibration
 from evaluate.diagnosis.diagnose import Diagnosis
-from evaluate.diagnosis.tide import Errors
+from evaluate.diagnosis.tide import TideErrors
 from evaluate.diagnosis.verdicts import KINDS
 from harness.report.figure import COLOURS, INK
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def plot_fixes(axes: "Axes", errors: Errors) -> None:
+def plot_fixes(axes: "Axes", errors: TideErrors) -> None:
     """A bar for each kind, the costliest on top, with the number of errors beside it."""
     counts = errors.count[0].sum(1)
     order = sorted(range(len(KINDS)), key=lambda k: errors.total[KINDS[k]])

@@ -8,20 +8,20 @@ import numpy as np
 from evaluate.diagnosis.calibration import BINS, Calibration
 from evaluate.diagnosis.confusion import Confusion
 from evaluate.diagnosis.diagnose import Diagnosis
-from evaluate.diagnosis.operating_point import Point
-from evaluate.diagnosis.tide import FIXES, Errors
+from evaluate.diagnosis.operating_point import OperatingPoint
+from evaluate.diagnosis.tide import FIXES, TideErrors
 from evaluate.diagnosis.verdicts import KINDS, SIZES
 
 HEADS = ("local.", "class", "both", "dupl.", "backgr.", "missed", "false+", "false-")
 NAMED = 3  # classes, or pairs of them, that a line names
 
 
-def as_dict(found: Diagnosis) -> dict[str, Any]:
+def diagnosis_json(found: Diagnosis) -> dict[str, Any]:
     """-> of the errors: map; fixes {fix: what it adds to mAP}; counts {fix: n}; per_class {name: ap and fixes, or
     None}; per_size. best_f1: all and per_class, each conf, precision, recall and f1, or None; confusion: conf, rows,
     columns, matrix; calibration: error, interval, excess, detections, bins, of all and of those shown.
     """
-    errors, confused = found.errors, found.confusion
+    errors, confused = found.tide, found.confusion
     gains = errors.per_class.items()
     aps = dict(zip(errors.classes, errors.ap.tolist(), strict=True))
     points = {name: curve.best for name, curve in found.class_curves.items()}
@@ -50,9 +50,9 @@ def as_dict(found: Diagnosis) -> dict[str, Any]:
     }
 
 
-def as_text(found: Diagnosis) -> str:
+def diagnosis_in_words(found: Diagnosis) -> str:
     """What each fix adds to mAP, in all and by size; each class with its best confidence; then what stands out."""
-    errors = found.errors
+    errors = found.tide
     lines = [
         f"mAP {errors.mean:.4f}; what fixing one kind of error alone would add, and how many there are",
         f"{'':<14}  {'all sizes':>16}" + "".join(f"  {size:>16}" for size in SIZES),
@@ -66,7 +66,7 @@ def as_text(found: Diagnosis) -> str:
     return "\n".join([*lines, "", *_class_lines(found), "", *_findings(found)])
 
 
-def largest_gain(errors: Errors) -> str:
+def largest_gain(errors: TideErrors) -> str:
     """The kind of error that costs most, and the classes that it costs most; empty where there is no error."""
     kind = max(range(len(KINDS)), key=lambda k: errors.total[KINDS[k]])
     gain = errors.total[KINDS[kind]]
@@ -95,7 +95,7 @@ def _times(count: int) -> str:
 
 def _class_lines(found: Diagnosis) -> list[str]:
     """A table of AP, what each fix adds, the best F1 and its confidence."""
-    errors = found.errors
+    errors = found.tide
     width = max(map(len, (*errors.classes, "class")))
     heads = ("AP", *HEADS, "best F1", "at conf")
     lines = [f"{'class':<{width}}" + "".join(f"  {head:>7}" for head in heads)]
@@ -111,7 +111,7 @@ def _class_lines(found: Diagnosis) -> list[str]:
 
 def _findings(found: Diagnosis) -> list[str]:
     """What to look at next, a line each."""
-    confused, best, gain = found.confusion, found.curve.best, largest_gain(found.errors)
+    confused, best, gain = found.confusion, found.curve.best, largest_gain(found.tide)
     alarms, truths = confused.matrix[-1], int(confused.matrix[:-1].sum())
     worst = [int(c) for c in np.argsort(-alarms[:-1], kind="stable")[:NAMED] if alarms[c]]
     of = ", ".join(f"{confused.classes[c]} {alarms[c]:,}" for c in worst)
@@ -144,7 +144,7 @@ def _calibrated(measured: Calibration) -> str:
     return f"ECE {measured.error:.4f}{between} over {n:,} detections, {off}"
 
 
-def _point(best: Point | None) -> dict[str, float] | None:
+def _point(best: OperatingPoint | None) -> dict[str, float] | None:
     return asdict(best) if best else None
 
 

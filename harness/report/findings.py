@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from evaluate.diagnosis.confusion import Confusion
 from evaluate.diagnosis.diagnose import Diagnosis
-from evaluate.diagnosis.operating_point import Point
+from evaluate.diagnosis.operating_point import OperatingPoint
 from harness.report.diagnosis_plots import plot_fixes, plot_operating, plot_reliability
 from harness.report.diagnosis_text import largest_gain, most_confused
 from harness.report.figure import svg
@@ -31,7 +31,7 @@ class Findings:
     truths: int
     rows: list[tuple[str, list[Square]]]  # of the confusion matrix
     upright: bool
-    points: dict[str, Point | None]  # of each class with truth, where its F1 is highest
+    points: dict[str, OperatingPoint | None]  # of each class with truth, where its F1 is highest
     fixes_svg: str
     operating_svg: str
     reliability_svg: str
@@ -42,13 +42,13 @@ def findings(found: Diagnosis) -> Findings:
     confused = found.confusion
     return Findings(
         diagnosis=found,
-        costs=largest_gain(found.errors),
+        costs=largest_gain(found.tide),
         confused=most_confused(confused),
         truths=int(confused.matrix[:-1].sum()),
         rows=_squares(confused),
         upright=len(confused.classes) > SIDE_BY_SIDE_MAX,
         points={name: curve.best for name, curve in found.class_curves.items()},
-        fixes_svg=svg("What mending each kind of error would add", plot_fixes, found.errors),
+        fixes_svg=svg("What mending each kind of error would add", plot_fixes, found.tide),
         operating_svg=svg("Precision, recall and F1 over the lowest score", plot_operating, found),
         reliability_svg=svg("Share of hits at each score", plot_reliability, found.calibration),
     )
