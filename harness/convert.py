@@ -19,7 +19,7 @@ from evaluate.exchange.dataframes import read_csv, write_csv
 from evaluate.tables import Detections, GroundTruth
 from harness.data.coco import CocoJson
 from harness.data.dataset import load_photos, load_split, load_truth, open_source
-from harness.data.records import measure, refuse
+from harness.data.records import measure, refuse_split
 from submit.csv import formats
 from submit.csv.profile import Profile, load_profile
 
@@ -46,7 +46,7 @@ class Known:
                 "YOLO's boxes are shares of the photo: want --data DATA --split SPLIT, for the photos' sizes"
             )
         sizes, problems = measure(dict(zip(self.image_ids, self.photos, strict=True)))
-        refuse(problems, self.photos[0].parent)
+        refuse_split(problems, self.photos[0].parent)
         unknown = [name for name in image_ids if name not in sizes]
         if unknown:
             raise InputError(

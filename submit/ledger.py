@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from evaluate.exceptions import InputError
+from evaluate.exceptions import InputError, JobError
 from submit.migrations import VERSION, migrate
 
 SCORED_THING = "detections_sha256, truth_sha256, metric, ifnull(conf, -1), ifnull(iou, -1)"
@@ -74,7 +74,7 @@ class SubmissionRow:
     id: int | None = None  # given by the ledger
 
 
-class Taken(Exception):
+class Taken(JobError):
     """`row` is in the way: the same file was sent before, or another one is being sent to that competition."""
 
     def __init__(self, row: SubmissionRow) -> None:

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from evaluate.exceptions import InputError
+from evaluate.exceptions import InputError, KaggleError, Refused
 from submit.csv.check import check
-from submit.kaggle.client import Kaggle, KaggleError
+from submit.kaggle.client import Kaggle
 from submit.kaggle.poll import LOST_AFTER, poll, unsettled
-from submit.kaggle.submission import Refused, submit
+from submit.kaggle.submission import submit
 from submit.ledger import Ledger
 from tests.kaggle_server import SLUG, TOKEN, KaggleServer
 from tests.rows import ROW

@@ -19,8 +19,7 @@ from torchvision.models import (
     resnet18,
 )
 
-from evaluate.exceptions import InputError
-from harness.data.download import DownloadError
+from evaluate.exceptions import DownloadError, InputError
 from harness.recipe import Recipe
 from harness.weights import catalogue, checkpoint
 from harness.weights.catalogue import (

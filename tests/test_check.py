@@ -5,9 +5,9 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from evaluate.exceptions import BadRows
 from submit.csv.check import Summary, check, last_good, warnings
 from submit.csv.formats import write
-from submit.csv.rows import SubmissionError
 from submit.ledger import Ledger
 from tests.oracles import CLASSES, detections
 from tests.rows import SENT
@@ -60,7 +60,7 @@ def test_a_file_without_rows_or_boxes_has_a_summary(tmp_path):
 
 def test_every_bad_row_is_raised(tmp_path):
     (tmp_path / "s.csv").write_text("id,image_id,prediction_list\n1,a,x\n2,b,y\n")
-    with pytest.raises(SubmissionError) as caught:
+    with pytest.raises(BadRows) as caught:
         check(tmp_path / "s.csv")
     assert [problem.split(":")[0] for problem in caught.value.problems] == [
         "line 2, id 1, image a",

@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from evaluate.exceptions import InputError
+from evaluate.exceptions import DownloadError, InputError
 from harness.data import download as download_module
 from harness.data import voc2007
 from harness.data.dataset import load_split, splits_of
-from harness.data.download import DownloadError, download
+from harness.data.download import download
 from tests.test_data_formats import write_voc
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from evaluate.exceptions import InputError, InteropError
+from evaluate.exceptions import BadRows, InputError
 from evaluate.exchange.box_txt import write_devkit, write_yolo
 from evaluate.tables import Detections, GroundTruth
 from tests.oracles import detections
@@ -55,7 +55,7 @@ def saved(path, text):
 
 
 def problems(call, *args, **kwargs):
-    with pytest.raises(InteropError) as caught:
+    with pytest.raises(BadRows) as caught:
         call(*args, **kwargs)
     return caught.value.problems
 
@@ -66,9 +66,9 @@ def fresh(tmp_path):
 
 def test_an_error_shows_ten_problems_and_holds_all():
     many = [f"row {number}" for number in range(13)]
-    error = InteropError(many)
+    error = BadRows(many)
     assert error.problems == many and str(error) == "; ".join([*many[:10], "and 3 more"])
-    assert str(InteropError(many[:10])) == "; ".join(many[:10])
+    assert str(BadRows(many[:10])) == "; ".join(many[:10])
 
 
 def test_a_folder_is_written_whole_or_not_at_all(tmp_path):

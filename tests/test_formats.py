@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evaluate.exceptions import InputError
+from evaluate.exceptions import BadRows, InputError
 from evaluate.metrics.voc import voc_map
 from evaluate.tables import Detections
 from submit.csv import rows as submission_rows
 from submit.csv.formats import read, write
 from submit.csv.profile import load_profile
-from submit.csv.rows import Columns, SubmissionError
+from submit.csv.rows import Columns
 from tests.oracles import detections, random_tables, truths
 
 HEADER = "id,image_id,prediction_list\n"
@@ -31,7 +31,7 @@ def one_cell(tmp_path, cell):
 
 
 def problems(path, *args, **kwargs):
-    with pytest.raises(SubmissionError) as caught:
+    with pytest.raises(BadRows) as caught:
         read(path, *args, **kwargs)
     return caught.value.problems
 
@@ -203,7 +203,7 @@ def test_a_bad_cell_is_named(tmp_path, cell, wrong):
     (problem,) = problems(one_cell(tmp_path, cell), ["dog"])
     assert problem.startswith("line 2, id 1, image a.jpg: ")
     assert len(problem) < 250
-    with pytest.raises(SubmissionError, match=wrong):
+    with pytest.raises(BadRows, match=wrong):
         read(one_cell(tmp_path, cell), ["dog"])
 
 
@@ -230,10 +230,16 @@ def test_every_bad_row_is_reported_at_once_by_its_line(tmp_path):
         "image f has no row",
         "image g has no row",
     ]
-    with pytest.raises(
-        SubmissionError, match=r"s.csv: line 2, .*; line 5, .*; line 6, [^;]*; and 5 more$"
-    ):
+    with pytest.raises(BadRows, match=r"s.csv: line 2, .*; line 5, .*; image g has no row$"):
         read(path, ["dog"], image_ids=list("abcdefg"))
+
+
+def test_the_message_names_ten_bad_rows_and_counts_the_others(tmp_path):
+    path = saved(tmp_path, HEADER + "".join(f"{n},img{n},x\n" for n in range(1, 16)))
+    wanted = r"s.csv: line 2, ([^;]*; ){9}line 11, [^;]*; and 5 more$"
+    with pytest.raises(BadRows, match=wanted) as caught:
+        read(path, ["dog"])
+    assert len(caught.value.problems) == 15
 
 
 @pytest.mark.parametrize(
@@ -396,7 +402,7 @@ def test_compiled_code_finds_the_same_faults(tmp_path, compiled, cell, wrong):
     path = saved(tmp_path, f'{HEADER}1,a.jpg,"[[\'dog\', 0.5, 1, 1, 5, 5]]"\n2,b.jpg,"{cell}"\n')
     (problem,) = problems(path, ["dog"])
     assert problem.startswith("line 3, id 2, image b.jpg: ")
-    with pytest.raises(SubmissionError, match=wrong):
+    with pytest.raises(BadRows, match=wrong):
         read(path, ["dog"])
 
 

@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluate.exceptions import InputError
+from evaluate.exceptions import BadRows, InputError
 from evaluate.tables import Detections
 from submit.csv.check import check
 from submit.csv.formats import read, write
 from submit.csv.profile import load_profile
-from submit.csv.rows import SubmissionError
 
 SIZES = [(100, 200), (50, 50), (10, 10)]  # height, width
 # a.png has a cat over its upper left quarter, and a dog; b.png a dog; c.png nothing
@@ -66,7 +65,7 @@ def saved(tmp_path, text, name="s.csv"):
 
 
 def problems(path, profile, **options):
-    with pytest.raises(SubmissionError) as caught:
+    with pytest.raises(BadRows) as caught:
         check(path, profile=profile, **options)
     return caught.value.problems
 
@@ -211,7 +210,7 @@ def test_a_sample_without_the_photos_suffix_says_what_helps(tmp_path):
 def test_a_sample_of_another_shape_is_refused(tmp_path):
     sample = saved(tmp_path, FILES["siim"], "sample.csv")
     with pytest.raises(
-        SubmissionError,
+        BadRows,
         match="line 1: want 3 columns such as id,image_id,prediction_list, there is",
     ):
         write(table("voc-list"), tmp_path / "s.csv", sample=sample)

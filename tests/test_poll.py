@@ -8,9 +8,8 @@ from itertools import islice
 
 import pytest
 
-from submit.kaggle.client import KaggleError
+from evaluate.exceptions import KaggleError, Refused
 from submit.kaggle.poll import FAILURES_MAX, back_off, poll
-from submit.kaggle.submission import Refused
 from tests.kaggle_server import SLUG
 from tests.rows import SENT
 from tests.submitting import LONG_AGO, states

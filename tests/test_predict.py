@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from evaluate.exceptions import InputError
+from evaluate.exceptions import InputError, JobError
 from evaluate.metrics.voc import voc_map
 from evaluate.nms import nms
 from evaluate.tables import GroundTruth
 from harness.cli.main import main
 from harness.data.dataset import load_split
 from harness.device import photo_threads, pick_device, pick_precision
-from harness.errors import JobError
 from harness.images.photos import Photos
 from harness.inference.precision_check import beside_float32, moved_by
 from harness.inference.predict import in_memory, predict

@@ -5,10 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from evaluate.exceptions import InputError
+from evaluate.exceptions import InputError, KaggleError, Refused
 from submit.csv.check import check
-from submit.kaggle.client import KaggleError
-from submit.kaggle.submission import Refused, marker, submit
+from submit.kaggle.submission import marker, submit
 from submit.ledger import Ledger
 from tests.kaggle_server import SLUG
 from tests.rows import ROW

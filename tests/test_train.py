@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from evaluate.exceptions import InputError
+from evaluate.exceptions import InputError, JobError
 from harness.build import build
 from harness.data.dataset import load_split
-from harness.errors import JobError
 from harness.recipe import load_recipe
 from harness.training import train as training
 from harness.training.ema import Ema

@@ -11,10 +11,9 @@ import pytest
 
 av = pytest.importorskip("av")
 
-from evaluate.exceptions import InputError  # noqa: E402
+from evaluate.exceptions import InputError, JobError  # noqa: E402
 from evaluate.tables import Detections  # noqa: E402
 from evaluate.tracking.video_table import NOTHING, Found  # noqa: E402
-from harness.errors import JobError  # noqa: E402
 from harness.video.inputs import Camera, PictureFolder, open_input  # noqa: E402
 from harness.video.job import film  # noqa: E402
 from harness.video.pipeline import Finder  # noqa: E402

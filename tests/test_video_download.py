@@ -11,8 +11,7 @@ import pytest
 pytest.importorskip("av")
 pytest.importorskip("yt_dlp")
 
-from evaluate.exceptions import InputError  # noqa: E402
-from harness.errors import JobError  # noqa: E402
+from evaluate.exceptions import InputError, JobError  # noqa: E402
 from harness.video import download  # noqa: E402
 from harness.video.download import fetch, is_address  # noqa: E402
 

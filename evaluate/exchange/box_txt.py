@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluate.exceptions import refuse
 from evaluate.exchange.rows import (
     Found,
     as_table,
@@ -26,7 +27,6 @@ from evaluate.exchange.rows import (
     faults,
     number,
     numbered_lines,
-    refuse,
 )
 from evaluate.files import folder_written_whole
 from evaluate.tables import Array, Boxes, Detections
@@ -45,7 +45,7 @@ def read_devkit(
 ) -> Detections:
     """The detections in PREFIX_CLASS.txt for each class, in the order of `classes` and of the lines.
 
-    Images are called by their id, or by their id without suffix. Raises InteropError with every bad line (unknown
+    Images are called by their id, or by their id without suffix. Raises BadRows with every bad line (unknown
     image, wrong number of columns, NaN, inside out, score outside [0, 1]), unknown class and class without a file: one
     of which nothing was found has an empty file.
     """
@@ -82,7 +82,7 @@ def read_devkit(
 def write_devkit(dets: Detections, folder: Path, *, prefix: str = "comp4_det_test") -> None:
     """Write PREFIX_CLASS.txt for each class to a new folder, lines in table order, all or nothing.
 
-    Raises InteropError naming images and classes whose name a line or a file cannot hold.
+    Raises BadRows naming images and classes whose name a line or a file cannot hold.
     """
     names = list(bare_names(dets.image_ids))
     problems = [
@@ -114,7 +114,7 @@ def read_yolo(
     """The detections in NAME.txt for each image, in the order of `image_ids`; sizes: (height, width) in step with it.
 
     A photo without a file has no boxes, as everywhere in this format; when no photo has one, the labels are elsewhere.
-    Raises InteropError for that, for files of no image (but classes.txt) and with every bad line, as `read_devkit`.
+    Raises BadRows for that, for files of no image (but classes.txt) and with every bad line, as `read_devkit`.
     """
     names = bare_names(image_ids)
     there = {
@@ -154,7 +154,7 @@ def read_yolo(
 def write_yolo(table: Boxes, folder: Path, sizes: Sequence[Size]) -> None:
     """Write NAME.txt for each image, also those without boxes, to a new folder, all or nothing.
 
-    Lines are in table order; those of a truth have no conf. Raises InteropError naming images no file can be named
+    Lines are in table order; those of a truth have no conf. Raises BadRows naming images no file can be named
     after.
     """
     names = list(bare_names(table.image_ids))

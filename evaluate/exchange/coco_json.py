@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from evaluate.exceptions import InputError
-from evaluate.exchange.rows import PHOTO_SUFFIX, Found, as_table, faults, refuse
+from evaluate.exceptions import InputError, refuse
+from evaluate.exchange.rows import PHOTO_SUFFIX, Found, as_table, faults
 from evaluate.files import written_whole
 from evaluate.tables import Array, Boxes, Detections, GroundTruth
 
@@ -56,7 +56,7 @@ class CocoNumbers:
     def read(cls, path: Path) -> "CocoNumbers":
         """Those of a COCO ground truth; annotations are not needed. An image_id is the file_name.
 
-        Classes come in the order of their numbers. Raises InteropError naming numbers and names that are there twice.
+        Classes come in the order of their numbers. Raises BadRows naming numbers and names that are there twice.
         """
         return _numbers(path, _load(path))
 
@@ -65,7 +65,7 @@ def read_results(path: Path, numbers: CocoNumbers) -> Detections:
     """The detections that a results file holds, in its order, over the images and classes of `numbers`.
 
     YOLOv5 writes a photo's name without suffix where that is no number: such an image_id is understood too.
-    Raises InteropError with every bad result, counted from 1: an image or category that `numbers` lacks, a bbox that
+    Raises BadRows with every bad result, counted from 1: an image or category that `numbers` lacks, a bbox that
     is not four numbers, NaN, a negative width or height, a score outside [0, 1].
     """
     rows = _load(path)
@@ -83,7 +83,7 @@ def read_results(path: Path, numbers: CocoNumbers) -> Detections:
 def read_truth(path: Path) -> GroundTruth:
     """The truth in a COCO JSON, with or without photos at hand; boxes are exactly as there, those without area too.
 
-    Raises InteropError with every bad annotation, as `read_results`, and for annotation ids that are there twice.
+    Raises BadRows with every bad annotation, as `read_results`, and for annotation ids that are there twice.
     """
     content = _load(path)
     numbers = _numbers(path, content)
@@ -101,7 +101,7 @@ def read_truth(path: Path) -> GroundTruth:
 def write_results(dets: Detections, path: Path, numbers: CocoNumbers) -> None:
     """Write a results file, in table order, whole or not at all.
 
-    Raises InteropError naming images that either of table and `numbers` lacks, and classes that `numbers` lacks.
+    Raises BadRows naming images that either of table and `numbers` lacks, and classes that `numbers` lacks.
     """
     rows = _rows(dets, _agreed(dets, numbers), score=dets.score)
     _write(rows, path)
@@ -204,7 +204,7 @@ def _numbers(path: Path, content: Any) -> CocoNumbers:
 
 
 def _agreed(table: Boxes, numbers: CocoNumbers) -> CocoNumbers:
-    """`numbers`, when they have a number for everything in the table and no other image. Raises InteropError."""
+    """`numbers`, when they have a number for everything in the table and no other image. Raises BadRows."""
     problems = [
         f"class {name} has no number" for name in table.classes if name not in numbers.classes
     ]

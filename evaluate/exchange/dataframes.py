@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluate.exceptions import InputError
-from evaluate.exchange.rows import Found, Table, as_table, faults, number, refuse
+from evaluate.exceptions import InputError, refuse
+from evaluate.exchange.rows import Found, Table, as_table, faults, number
 from evaluate.files import written_whole
 from evaluate.tables import Boxes, Detections, GroundTruth
 
@@ -44,7 +44,7 @@ def from_frame(
 ) -> Table:
     """The table of `kind`, Detections or GroundTruth, that a frame holds, in its order; other columns are passed over.
 
-    Without `image_ids` or `classes` the table has those of the frame, sorted. Raises InteropError naming every bad
+    Without `image_ids` or `classes` the table has those of the frame, sorted. Raises BadRows naming every bad
     row by its index: an unknown image or class or one that is not text, NaN, a box inside out, a score outside [0, 1].
     """
     missing = [name for name in _header(kind) if name not in frame.columns]
@@ -69,7 +69,7 @@ def read_csv(
 ) -> Detections | GroundTruth:
     """The table in a CSV: GroundTruth when it has a column `difficult` and no `score`, else Detections.
 
-    Ids stay text: 000001 is not 1, and a class may be called NA. Raises InteropError as `from_frame`, by line, and
+    Ids stay text: 000001 is not 1, and a class may be called NA. Raises BadRows as `from_frame`, by line, and
     for rows with more or fewer columns than the header.
     """
     header, rows = _rows(path)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from evaluate.exceptions import InputError, InteropError
+from evaluate.exceptions import InputError, refuse
 from evaluate.tables import Array, Boxes
 
 PHOTO_SUFFIX = re.compile(r"\.(jpe?g|png|bmp|webp|tiff?)\Z", re.IGNORECASE)
@@ -22,12 +22,6 @@ class Found(NamedTuple):
     label: Sequence[int]  # (N,) rows of classes, -1: unknown
     xyxy: Array  # (N, 4) float64, pixels, continuous edges
     score: Sequence[float] | None = None  # (N,) None: a truth
-
-
-def refuse(problems: Sequence[str]) -> None:
-    """Raise InteropError when there is a problem."""
-    if problems:
-        raise InteropError(problems)
 
 
 def faults(found: Found) -> dict[int, str]:
@@ -67,7 +61,7 @@ def as_table(
 def bare_names(image_ids: Sequence[str]) -> dict[str, int]:
     """What the devkit and YOLO call an image (its id without a photo's suffix) -> its row.
 
-    Raises InteropError when two images would have one name.
+    Raises BadRows when two images would have one name.
     """
     rows_of: dict[str, list[int]] = {}
     for row, image_id in enumerate(image_ids):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from evaluate.exceptions import InputError
+from evaluate.exceptions import BadRows, InputError
 from harness.cli.options import Data, Images, Split
 from submit.csv.profile import load_profile
 
@@ -38,13 +38,10 @@ def convert_command(
     ] = None,
 ) -> None:
     """Detections, or the truth of DATA, from and to the files of other tools: COCO, VOC devkit, YOLO, pandas."""
-    from evaluate.exceptions import InteropError
     from harness.convert import known_from, read, write
 
+    known = known_from(data, split, images=images, truth=truth, annotated=str(source) == "truth")
     try:
-        known = known_from(
-            data, split, images=images, truth=truth, annotated=str(source) == "truth"
-        )
         form = load_profile(profile) if profile else None
         table = (
             known.truth
@@ -52,7 +49,7 @@ def convert_command(
             else read(source, known, profile=form)
         )
         write(table, target, known, format=to, profile=form, split=split)
-    except InteropError as error:
+    except BadRows as error:
         print("\n".join(error.problems), file=sys.stderr)
         raise InputError(
             f"{source}: bad rows, {len(error.problems)} listed above; nothing was written"

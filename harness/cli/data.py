@@ -5,8 +5,8 @@ from pathlib import Path
 
 from cyclopts import App
 
+from evaluate.exceptions import JobError
 from harness.cli.options import AsJson, Images, bar, download_bar
-from harness.errors import JobError
 
 data_app = App(name="data", help="Make, fetch or check a data set.")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cyclopts import App, CycloptsError, Parameter
 
-from evaluate.exceptions import InputError
+from evaluate.exceptions import InputError, JobError
 from harness.cli.convert import convert_command
 from harness.cli.data import data_app
 from harness.cli.fuse import fuse_command
@@ -25,7 +25,6 @@ from harness.cli.sweep import apply_command, sweep_command
 from harness.cli.train import train_command
 from harness.cli.video import video_command
 from harness.cli.weights import weights_app
-from harness.errors import JobError
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from evaluate.exceptions import BadRows, JobError
 from evaluate.tables import Detections
 from harness.cli.options import LEDGER, AsJson, Data, Images, LedgerPath, ProfileName, Split
-from harness.errors import JobError
 from submit.csv.profile import DEFAULT, load_profile
 
 if TYPE_CHECKING:
@@ -89,7 +89,6 @@ def submit_command(
     """Check a CSV, ask Kaggle whether it would count, send it once and wait for its score."""
     from submit.kaggle.client import Kaggle
     from submit.kaggle.poll import poll
-    from submit.kaggle.submission import Refused
     from submit.kaggle.submission import submit as run
     from submit.ledger import Ledger
 
@@ -99,21 +98,18 @@ def submit_command(
         file=sys.stderr,
     )
     with Ledger(ledger) as book, Kaggle() as kaggle:
-        try:
-            row = run(
-                submission,
-                summary,
-                competition,
-                message,
-                book,
-                kaggle,
-                min_gain=min_gain,
-                force=force,
-                reserve=reserve,
-                dry_run=dry_run,
-            )
-        except Refused as refused:
-            raise JobError(str(refused)) from None
+        row = run(
+            submission,
+            summary,
+            competition,
+            message,
+            book,
+            kaggle,
+            min_gain=min_gain,
+            force=force,
+            reserve=reserve,
+            dry_run=dry_run,
+        )
         if row.id is not None:
             _tell(row)
             print("waiting for the score; may be cut off, `harness poll` goes on", file=sys.stderr)
@@ -141,14 +137,13 @@ def poll_command(*, ledger: LedgerPath = LEDGER, as_json: AsJson = False) -> Non
 def _checked(
     submission: Path, profile: str, sample: Path | None, ledger: Path
 ) -> tuple["Summary", list[str]]:
-    """The summary of a good file and its warnings. Prints every bad row of another, then raises SubmissionError."""
+    """The summary of a good file and its warnings. Prints every bad row of another, then raises BadRows."""
     from submit.csv import check
-    from submit.csv.rows import SubmissionError
     from submit.ledger import Ledger
 
     try:
         summary = check.check(submission, profile=load_profile(profile), sample=sample)
-    except SubmissionError as error:
+    except BadRows as error:
         print("\n".join(error.problems))
         raise
     if not ledger.exists():

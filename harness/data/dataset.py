@@ -18,7 +18,7 @@ from harness.data.records import (
     Source,
     list_photos,
     measure,
-    refuse,
+    refuse_split,
     unusable,
 )
 from harness.data.voc import Voc
@@ -57,7 +57,7 @@ def load_split(data: Path, split: str, *, images: Path | None = None) -> Dataset
         problems.append(Problem(str(data), None, "", f"split {split} lists no photo"))
     truth, skipped, unknown = _columns(tuple(photos), source.classes(), records, sizes)
     problems += unknown
-    refuse((problem for problem in problems if problem.severity == "error"), data)
+    refuse_split((problem for problem in problems if problem.severity == "error"), data)
     return Dataset(data, images, split, tuple(photos.values()), truth, tuple(skipped))
 
 
@@ -76,7 +76,7 @@ def load_truth(list_file: Path) -> GroundTruth:
         truth, skipped, unknown = _columns(image_ids, source.classes(), records, borderless)
     except InputError as error:
         raise InputError(f"{list_file}: {error}") from None
-    refuse([*problems, *unknown, *skipped], list_file)
+    refuse_split([*problems, *unknown, *skipped], list_file)
     return truth
 
 
@@ -129,7 +129,7 @@ def load_photos(
     source = open_source(data, images)
     check_split(source, split, data)
     photos, problems = source.photos(split)
-    refuse(problems, data)
+    refuse_split(problems, data)
     if not photos:
         raise InputError(f"{data}: split {split} lists no photo")
     return tuple(photos), tuple(photos.values())

@@ -9,6 +9,8 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+from evaluate.exceptions import DownloadError
+
 CHUNK = 1 << 18  # bytes
 TIMEOUT = 30  # seconds without a byte
 PAUSE = 2.0  # seconds between two tries
@@ -17,10 +19,6 @@ TRIES = 5  # in a row that bring nothing
 Progress = Callable[
     [int, int], None
 ]  # bytes there so far, bytes of the whole file (0 when the server does not say)
-
-
-class DownloadError(OSError):
-    """The file could not be had; the message names the URL, the reason and how to hand over a copy."""
 
 
 def download(

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from PIL import Image, UnidentifiedImageError
 
-from evaluate.exceptions import InputError
+from evaluate.exceptions import InputError, refuse
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 VOC_CLASSES = tuple(
@@ -73,16 +73,9 @@ class Source(Protocol):
         """The annotation of each of `photos` that has a readable one; sizes: of those photos that can be read."""
 
 
-def refuse(problems: Iterable[Problem], data: Path) -> None:
-    """Raise one InputError naming the first ten problems and the number of all; return when there is none."""
-    lines = [str(problem) for problem in problems]
-    if lines:
-        more = (
-            f"; and {len(lines) - 10} more, `harness data check {data}` lists them"
-            if len(lines) > 10
-            else ""
-        )
-        raise InputError("; ".join(lines[:10]) + more)
+def refuse_split(problems: Iterable[Problem], data: Path) -> None:
+    """Raise BadRows for the problems of a split; return when there is none."""
+    refuse([str(problem) for problem in problems], hint=f"`harness data check {data}` lists them")
 
 
 def from_inclusive(xmin: float, ymin: float, xmax: float, ymax: float) -> XYXY:

@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluate.exceptions import InputError
+from evaluate.exceptions import InputError, JobError
 from evaluate.tables import Array, Detections
 from harness.device import device_of
-from harness.errors import JobError
 from harness.images.batching import predict_batches
 from harness.images.photos import Photos
 from models.class_names import match_classes

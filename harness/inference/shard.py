@@ -9,9 +9,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from evaluate.exceptions import InputError
+from evaluate.exceptions import InputError, JobError
 from evaluate.tables import Detections
-from harness.errors import JobError
 
 T = TypeVar("T")
 

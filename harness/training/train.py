@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from evaluate.exceptions import InputError
+from evaluate.exceptions import InputError, JobError
 from evaluate.files import written_whole
 from evaluate.metrics.voc import voc_map
 from evaluate.nms import nms
@@ -29,7 +29,6 @@ from evaluate.tables import GroundTruth
 from harness.build import build
 from harness.data.dataset import Dataset
 from harness.device import pick_device, pick_precision
-from harness.errors import JobError
 from harness.images.batching import train_batches
 from harness.images.drawing import draw_boxes, grid, write_jpeg
 from harness.images.photos import Photos

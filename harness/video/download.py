@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from evaluate.exceptions import InputError
-from harness.errors import JobError
+from evaluate.exceptions import InputError, JobError
 
 PAUSES = (1.0, 3.0, 9.0)  # seconds before each further try
 UNFINISHED = {".part", ".ytdl", ".temp"}

@@ -12,8 +12,7 @@ import av.error
 from av.stream import Stream
 from av.video.frame import VideoFrame
 
-from evaluate.exceptions import InputError
-from harness.errors import JobError
+from evaluate.exceptions import InputError, JobError
 from harness.video.source import AnyPacket, Picture, Source
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}

@@ -45,7 +45,7 @@ def check(
     classes: Sequence[str] | None = None,
     image_ids: Sequence[str] | None = None,
 ) -> Summary:
-    """Read the file as the competition's scorer would. Raises SubmissionError with every bad row (`formats.parse`)."""
+    """Read the file as the competition's scorer would. Raises BadRows with every bad row (`formats.parse`)."""
     found = parse(path, classes, image_ids=image_ids, profile=profile, sample=sample)
     per_image = np.bincount(found.image, minlength=len(found.image_ids))
     per_class = np.bincount(found.label, minlength=len(found.classes))

@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluate.exceptions import InputError
+from evaluate.exceptions import InputError, refuse
 from evaluate.exchange.rows import PHOTO_SUFFIX
 from evaluate.files import written_whole
 from evaluate.tables import Array, Detections
 from submit.csv import cells
 from submit.csv.coordinates import to_xyxy
 from submit.csv.profile import Profile, load_profile
-from submit.csv.rows import Columns, Row, Sample, SubmissionError, quoted, read_rows, read_sample
+from submit.csv.rows import Columns, Row, Sample, quoted, read_rows, read_sample
 
 Size = tuple[int, int]  # height, width
 
@@ -119,7 +119,7 @@ def parse(
 
     Without `classes` they are those that the profile lists, else those that the file names, sorted.
 
-    Raises SubmissionError with every bad row at once. Bad are: a cell or box that is not spelt as the profile says, an
+    Raises BadRows with every bad row at once. Bad are: a cell or box that is not spelt as the profile says, an
     unknown class, a score that is no number from 0 to 1, a corner that is no pixel or share, a box inside out, and an
     image or a number that is repeated, missing or not the sample's (without sample: numbers from 1 to the last row).
     """
@@ -145,8 +145,7 @@ def parse(
     problems = [f"{row}: {fault}" for row, fault in zip(rows, faults, strict=True) if fault]
     with_row = {row.image for row in rows}
     problems += [f"image {name} has no row" for name in [*names, *others] if name not in with_row]
-    if problems:
-        raise SubmissionError(path, problems)
+    refuse(problems, file=path)
     if classes is None:
         classes = tuple(
             sorted(

@@ -8,17 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from evaluate.exceptions import InputError
+from evaluate.exceptions import BadRows, InputError, refuse
 from submit.csv.profile import Profile
-
-
-class SubmissionError(InputError):
-    """The competition would refuse this CSV or misread it. `problems` has a line for every bad row."""
-
-    def __init__(self, path: Path, problems: list[str]) -> None:
-        self.problems = problems
-        more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
-        super().__init__(f"{path}: {'; '.join(problems[:3])}{more}")
 
 
 class Row(NamedTuple):
@@ -74,12 +65,9 @@ def read_sample(path: Path, profile: Profile) -> Sample:
     """Its columns stand in the profile's order, under any names. Raises InputError."""
     header, rows = _read(path, profile)
     if len(header) != len(profile.header):
-        raise SubmissionError(
-            path, [_other_header(header, f"{len(profile.header)} columns such as", profile.header)]
-        )
-    faults = [f"{row}: {row.fault}" for row in rows if row.fault]
-    if faults:
-        raise SubmissionError(path, faults)
+        wanted = f"{len(profile.header)} columns such as"
+        raise BadRows([_other_header(header, wanted, profile.header)], file=path)
+    refuse([f"{row}: {row.fault}" for row in rows if row.fault], file=path)
     by_image = {row.image: row for row in rows}
     numbers = {row.number for row in rows}
     if len(by_image) < len(rows) or (profile.number and len(numbers) < len(rows)):
@@ -88,10 +76,10 @@ def read_sample(path: Path, profile: Profile) -> Sample:
 
 
 def read_rows(path: Path, profile: Profile, header: tuple[str, ...]) -> list[Row]:
-    """Every row under the header. Skips blank lines. Raises SubmissionError on another header."""
+    """Every row under the header. Skips blank lines. Raises BadRows on another header."""
     there, rows = _read(path, profile)
     if there != header:
-        raise SubmissionError(path, [_other_header(there, "the header", header)])
+        raise BadRows([_other_header(there, "the header", header)], file=path)
     return rows
 
 
@@ -171,7 +159,7 @@ def _text(path: Path, data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise SubmissionError(path, [f"line {line}: not UTF-8: {error.reason}"]) from None
+        raise BadRows([f"line {line}: not UTF-8: {error.reason}"], file=path) from None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from threading import Timer
 from types import TracebackType
 from typing import Any, Self
 
-from evaluate.exceptions import InputError
+from evaluate.exceptions import InputError, KaggleError
 
 CHILD = Path(__file__).with_name("child.py")
 TOKEN = "make a token at https://www.kaggle.com/settings/api and put it into KAGGLE_API_TOKEN or ~/.kaggle/access_token"
@@ -27,48 +27,6 @@ CREDENTIALS = {
     "none": f"no Kaggle credentials: {TOKEN}",
     "unknown": f"Kaggle does not know the token: {TOKEN}",
 }
-
-
-class KaggleError(OSError):
-    """Kaggle said no, or said nothing. The message is one line without credentials.
-
-    `kind` is credentials, http (with `status`), network, upload, silent (past the deadline) or crash (of the package);
-    `at` names the request, where that is known.
-    """
-
-    def __init__(self, kind: str, message: str, *, status: int | None = None, at: str = "") -> None:
-        self.kind, self.status, self.at = kind, status, at
-        advice = f"; {ADVICE[status]}" if status in ADVICE else ""
-        told = {
-            "credentials": CREDENTIALS.get(message, message),
-            "http": f"Kaggle answered {status} to {at}: {message}{advice}",
-            "network": f"Kaggle could not be reached: {message}{f' at {at}' if at else ''}",
-        }
-        super().__init__(told.get(kind, message))
-
-    @property
-    def nothing_sent(self) -> bool:
-        """Whether a `send` that ended so surely submitted nothing; where not, it may have."""
-        if self.kind in ("credentials", "upload") or self.at in (
-            "IntrospectToken",
-            "StartSubmissionUpload",
-        ):
-            return True
-        return (
-            self.kind == "http"
-            and self.status is not None
-            and 400 <= self.status < 500
-            and self.status != 408
-        )
-
-    @property
-    def may_pass(self) -> bool:
-        """Whether asking again later may help."""
-        return (
-            self.kind in ("network", "silent", "crash")
-            or (self.status or 0) >= 500
-            or self.status in (408, 429)
-        )
 
 
 @dataclass(frozen=True)
@@ -177,7 +135,7 @@ class Kaggle:
             return reply["answer"]
         if reply["error"]["kind"] == "crash":
             self.close()
-        raise KaggleError(**reply["error"])
+        raise _failure(**reply["error"])
 
 
 def _exchange(child: "subprocess.Popen[str]", question: str) -> str:
@@ -188,6 +146,19 @@ def _exchange(child: "subprocess.Popen[str]", question: str) -> str:
     except BrokenPipeError:
         return ""
     return child.stdout.readline()
+
+
+def _failure(kind: str, message: str, *, status: int | None = None, at: str = "") -> KaggleError:
+    """The exception for what the child says went wrong, and what to do about it."""
+    match kind:
+        case "credentials":
+            message = CREDENTIALS.get(message, message)
+        case "http":
+            advice = f"; {ADVICE[status]}" if status in ADVICE else ""
+            message = f"Kaggle answered {status} to {at}: {message}{advice}"
+        case "network":
+            message = f"Kaggle could not be reached: {message}{f' at {at}' if at else ''}"
+    return KaggleError(kind, message, status=status, request=at)
 
 
 def _remote(found: dict[str, Any]) -> Remote:

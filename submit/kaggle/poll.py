@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from submit.kaggle.client import Kaggle, KaggleError, Remote
+from evaluate.exceptions import KaggleError
+from submit.kaggle.client import Kaggle, Remote
 from submit.kaggle.submission import same
 from submit.ledger import Ledger, SubmissionRow
 

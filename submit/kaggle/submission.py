@@ -11,20 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from evaluate.exceptions import InputError
+from evaluate.exceptions import InputError, KaggleError, Refused
 from submit.csv.check import Summary
-from submit.kaggle.client import Competition, Kaggle, KaggleError, Remote
+from submit.kaggle.client import Competition, Kaggle, Remote
 from submit.ledger import Ledger, ScoreRow, SubmissionRow, Taken
 
 ROUNDING = 1e-9
-
-
-class Refused(Exception):
-    """It was not sent, for these reasons."""
-
-    def __init__(self, reasons: list[str]) -> None:
-        self.reasons = reasons
-        super().__init__("not sent: " + "; ".join(reasons))
 
 
 def submit(
