@@ -11,7 +11,7 @@ from evaluate.ensemble import fusion_file
 from evaluate.ensemble.rule import FusionRule
 from evaluate.exceptions import InputError
 from evaluate.tables import Detections, GroundTruth
-from harness.cli.options import AsJson, Data, Images, Split, Truth, bar, load_answers
+from harness.cli.options import TRUTH, AsJson, TruthOption, bar
 
 
 def fuse_command(
@@ -34,10 +34,7 @@ def fuse_command(
             help="Find members, weights, method and IoUs with the truth, and say what they gain."
         ),
     ] = False,
-    data: Data = None,
-    split: Split = "val",
-    images: Images = None,
-    truth: Truth = None,
+    source: TruthOption = TRUTH,
     as_json: AsJson = False,
 ) -> None:
     """Fuse the tables of several runs into one; or find which to fuse, how, and whether it is worth it.
@@ -57,7 +54,7 @@ def fuse_command(
         )
     loaded = [Detections.load(path) for path in tables]
     if search:
-        result, told = _search(loaded, tables, load_answers(data, split, images, truth), out)
+        result, told = _search(loaded, tables, source.load(), out)
     else:
         result, told = _fuse(loaded, tables, rule or FusionRule(), weights, recipe, out)
     print(json.dumps(result) if as_json else f"{out}: {told}")

@@ -1,8 +1,14 @@
-"""What several commands share: options that mean the same everywhere, and the progress bar."""
+"""What several commands share: options that mean the same everywhere, and the progress bar.
+
+An option that many commands take is an alias here, such as `Split`. Options that always come together
+are a frozen dataclass: a command that takes one with `Parameter(name="*")` has a flag for each field,
+and `harness VERB --help` lists them like its own.
+"""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,17 +17,16 @@ from cyclopts import Parameter
 from evaluate.exceptions import InputError
 from evaluate.progress import Advance
 from evaluate.tables import GroundTruth
+from submit.csv.profile import DEFAULT, load_profile
 
 if TYPE_CHECKING:
     from harness.data.dataset import Dataset
+    from harness.scoring import TableReader
 
 AsJson = Annotated[bool, Parameter(name="--json", help="Print one JSON object instead of text.")]
 Data = Annotated[
     Path | None,
     Parameter(help="VOC devkit folder, COCO JSON, YOLO data.yaml, or list file(s)."),
-]
-Truth = Annotated[
-    Path | None, Parameter(help="Truth without a data set: a list file or a .npz table.")
 ]
 Images = Annotated[
     Path | None, Parameter(help="Folder of DATA's photos, where it is not beside DATA.")
@@ -42,9 +47,82 @@ LedgerPath = Annotated[
         help="Where scores and submissions are kept.",
     ),
 ]
-LEDGER = Path("runs/ledger.sqlite")  # where neither --ledger nor HARNESS_LEDGER says another
-CandidatesMax = Annotated[int, Parameter(help="Boxes an image that enter NMS, best first.")]
-KeepMax = Annotated[int, Parameter(help="Boxes an image that leave NMS, best first.")]
+LEDGER = Path("runs/ledger.sqlite")  # unless --ledger or HARNESS_LEDGER names another
+CandidatesMax = Annotated[
+    int, Parameter(help="Boxes per image that enter NMS, the best scored first.")
+]
+KeepMax = Annotated[int, Parameter(help="Boxes per image that leave NMS, the best scored first.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TruthSource:
+    """The options that name the ground truth: a split of a data set, or one file."""
+
+    data: Data = None
+    split: Split = "val"
+    images: Images = None
+    truth: Annotated[
+        Path | None, Parameter(help="Truth without a data set: a list file or a .npz table.")
+    ] = None
+
+    @property
+    def name(self) -> str:
+        """What the leaderboard calls this truth: the split, or the file's name."""
+        return self.split if self.truth is None else self.truth.name
+
+    def load(self) -> GroundTruth:
+        """Raises InputError unless exactly one of --data and --truth is given."""
+        if (self.data is None) == (self.truth is None):
+            raise InputError("want either --data DATA --split SPLIT or --truth LIST.txt|X.npz")
+        if self.truth is not None and self.truth.suffix == ".npz":
+            return GroundTruth.load(self.truth)
+        from harness.data.dataset import load_split, load_truth
+
+        if self.truth is not None:
+            return load_truth(self.truth)
+        assert self.data is not None
+        dataset = load_split(self.data, self.split, images=self.images)
+        say_skipped(dataset)
+        return dataset.truth
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingOptions:
+    """The options that say how a file of detections becomes the table that is judged."""
+
+    conf: Annotated[
+        float | None, Parameter(help="With --iou: first apply this cell of a sweep.")
+    ] = None
+    iou: Annotated[
+        float | None, Parameter(help="With --conf: first apply this cell of a sweep.")
+    ] = None
+    candidates_max: CandidatesMax = 3000
+    keep_max: KeepMax = 3000
+    profile: ProfileName = DEFAULT
+
+    def reader(self, source: TruthSource, truth: GroundTruth) -> "TableReader":
+        """A reader of tables and submissions over the images of `truth`, which came from `source`."""
+        from harness.scoring import TableReader
+
+        profile, sizes = load_profile(self.profile), None
+        if profile.unit == "shares" and source.data is not None:  # it takes the photos' sizes
+            from harness.convert import known_from, sizes_for
+
+            known = known_from(source.data, source.split, images=source.images)
+            sizes = sizes_for(profile, known, truth.image_ids)
+        return TableReader(
+            conf=self.conf,
+            iou=self.iou,
+            candidates_max=self.candidates_max,
+            keep_max=self.keep_max,
+            profile=profile,
+            sizes=sizes,
+        )
+
+
+TRUTH, READING = TruthSource(), ReadingOptions()  # the defaults of every command
+TruthOption = Annotated[TruthSource, Parameter(name="*")]
+ReadingOption = Annotated[ReadingOptions, Parameter(name="*")]
 
 
 def say_skipped(dataset: "Dataset") -> None:
@@ -87,24 +165,6 @@ def bars(
             drawn.update(units)
 
         yield advance
-
-
-def load_answers(
-    data: Path | None, split: str, images: Path | None, truth: Path | None
-) -> GroundTruth:
-    """The truth that --data and --split, or --truth, name."""
-    if (data is None) == (truth is None):
-        raise InputError("want either --data DATA --split SPLIT or --truth LIST.txt|X.npz")
-    if truth is not None and truth.suffix == ".npz":
-        return GroundTruth.load(truth)
-    from harness.data.dataset import load_split, load_truth
-
-    if truth is not None:
-        return load_truth(truth)
-    assert data is not None
-    dataset = load_split(data, split, images=images)
-    say_skipped(dataset)
-    return dataset.truth
 
 
 @contextmanager

@@ -8,17 +8,7 @@ from cyclopts import Parameter
 
 from evaluate.exceptions import InputError
 from evaluate.tables import Detections
-from harness.cli.options import (
-    AsJson,
-    CandidatesMax,
-    Data,
-    Images,
-    KeepMax,
-    Split,
-    Truth,
-    bar,
-    load_answers,
-)
+from harness.cli.options import TRUTH, AsJson, CandidatesMax, KeepMax, TruthOption, bar
 
 if TYPE_CHECKING:
     from evaluate.sweep.thresholds import Cell, Sweep
@@ -29,10 +19,7 @@ def sweep_command(
     /,
     *,
     out: Annotated[Path, Parameter(help="The grid to write (.csv).")],
-    data: Data = None,
-    split: Split = "val",
-    images: Images = None,
-    truth: Truth = None,
+    source: TruthOption = TRUTH,
     conf: Annotated[str | None, Parameter(help="Comma-separated confidences.")] = None,
     iou: Annotated[str | None, Parameter(help="Comma-separated IoUs.")] = None,
     candidates_max: CandidatesMax = 3000,
@@ -50,7 +37,7 @@ def sweep_command(
 
     found = run(
         Detections.load(candidates),
-        load_answers(data, split, images, truth),
+        source.load(),
         confs=_numbers("--conf", conf) if conf else CONFS,
         ious=_numbers("--iou", iou) if iou else IOUS,
         candidates_max=candidates_max,
