@@ -266,7 +266,7 @@ def our_tasks(files: Path) -> dict[str, Task]:
     from evaluate.metrics.bootstrap import score_with_interval
     from evaluate.metrics.coco import NAMES, coco_map
     from evaluate.metrics.matching import match
-    from evaluate.metrics.voc import score, voc_map
+    from evaluate.metrics.voc import score_matches, voc_map
     from evaluate.tables import Detections, GroundTruth
     from submit.csv import formats
 
@@ -274,7 +274,9 @@ def our_tasks(files: Path) -> dict[str, Task]:
 
     def ten() -> list[float]:
         matches = match(dets, truth)
-        return [score(matches, iou_min=float(iou)).mean for iou in np.linspace(0.5, 0.95, 10)]
+        return [
+            score_matches(matches, iou_min=float(iou)).map for iou in np.linspace(0.5, 0.95, 10)
+        ]
 
     def coco() -> list[float]:
         found = coco_map(dets, truth)
@@ -282,10 +284,10 @@ def our_tasks(files: Path) -> dict[str, Task]:
 
     def file() -> list[float]:
         read = formats.read(files / "submission.csv", truth.classes, image_ids=truth.image_ids)
-        return [voc_map(read, GroundTruth.load(files / "truth.npz")).mean]
+        return [voc_map(read, GroundTruth.load(files / "truth.npz")).map]
 
     return {
-        "ap50": lambda: [voc_map(dets, truth).mean],
+        "ap50": lambda: [voc_map(dets, truth).map],
         "ten": ten,
         "file": file,
         "coco": coco,

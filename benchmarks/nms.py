@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/nms.py
 
 One image with 300, 3000 and 30000 made-up boxes in 20 classes, IoU 0.5. Milliseconds of CPU on one thread, medians
-of interleaved rounds. `torchvision` is one call a class on tensors that lie sorted by class already; `survivors` gets
+of interleaved rounds. `torchvision` is one call a class on tensors that lie sorted by class already; `survivor_masks` gets
 the unsorted table, and `nms` builds the table of what is left too. torchvision takes float32 boxes here, and float64
 ones where the boxes are compared: it computes overlaps in their type.
 """
@@ -18,7 +18,7 @@ import torch
 from sweep import made_up
 from torchvision.ops import nms as torchvision_nms
 
-from evaluate.nms import nms, survivors
+from evaluate.nms import nms, survivor_masks
 
 CLASSES, IOU = 20, 0.5
 
@@ -43,7 +43,7 @@ def compared(boxes: int) -> str:
     theirs, ours, table = medians(
         30_000 // boxes * 10 + 15,
         lambda: [torchvision_nms(xyxy, score, IOU) for xyxy, score in by_class],
-        lambda: list(survivors(dets, limits, **caps)),
+        lambda: list(survivor_masks(dets, limits, **caps)),
         lambda: nms(dets, IOU, **caps),
     )
     exact = (
@@ -51,7 +51,7 @@ def compared(boxes: int) -> str:
     )
     wanted = {row for r, kept in zip(rows, exact, strict=True) for row in r[kept].tolist()}
     different = wanted ^ {
-        row for found, _ in survivors(dets, limits, **caps) for row in found.tolist()
+        row for found, _ in survivor_masks(dets, limits, **caps) for row in found.tolist()
     }
     numbers = (
         f"{theirs:.3f} | {ours:.3f} | {table:.3f} | {theirs / ours:.1f} | {theirs / table:.1f}"

@@ -132,7 +132,7 @@ def table(ways: list[Way], truth: GroundTruth) -> str:
         assert way.found is not None
         speed, ap = (
             sorted(count / wall for wall in way.wall),
-            voc_map(nms(way.found, 0.6), truth).mean,
+            voc_map(nms(way.found, 0.6), truth).map,
         )
         lines.append(
             f"| {way.name} | {median(speed):.1f} | {speed[0]:.1f} to {speed[-1]:.1f} "

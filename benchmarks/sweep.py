@@ -99,7 +99,7 @@ def compared(
 
 def scored(dets: Detections, truth: GroundTruth, conf: float, iou: float) -> tuple[float, int]:
     left = apply(dets, conf, iou)
-    return voc_map(left, truth).mean, len(left)
+    return voc_map(left, truth).map, len(left)
 
 
 def whole_run(folder: Path) -> list[float]:

@@ -39,14 +39,14 @@ def nms(
     Raises InputError when iou_max is outside [0, 1].
     """
     limits = np.broadcast_to(iou_max, len(dets.classes))[:, None]
-    blocks = survivors(
+    blocks = survivor_masks(
         dets, limits, conf_min=conf_min, candidates_max=candidates_max, keep_max=keep_max
     )
     rows = [rows for rows, _ in blocks]
     return dets.take(np.concatenate(rows) if rows else np.empty(0, np.int64))
 
 
-def survivors(
+def survivor_masks(
     dets: "Detections | Pool",
     limits: Array,
     *,

@@ -77,7 +77,7 @@ def score_file(
         score, interval = bootstrap.score_with_interval(
             dets, truth, eleven_point=metric == "voc-11pt"
         )
-        numbers = {"map": score.mean, "interval": interval, "per_class": score.per_class}
+        numbers = {"map": score.map, "interval": interval, "per_class": score.per_class}
     return {
         "split": split,
         "metric": metric,
@@ -98,7 +98,9 @@ def compare_files(
     -> metric, images, mean and per_class {name: or None}: before, after, difference, low, high, certain.
     """
     first, second = (reader.read(path, truth) for path in (before, after))
-    mean, classes = bootstrap.compare(first, second, truth, eleven_point=metric == "voc-11pt")
+    mean, classes = bootstrap.difference_with_interval(
+        first, second, truth, eleven_point=metric == "voc-11pt"
+    )
     return {
         "metric": metric,
         "images": len(truth.image_ids),

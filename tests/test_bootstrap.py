@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evaluate.exceptions import InputError
-from evaluate.metrics.bootstrap import compare, score_with_interval
+from evaluate.metrics.bootstrap import difference_with_interval, score_with_interval
 from evaluate.metrics.voc import voc_map
 from evaluate.tables import Detections, GroundTruth
 from tests.oracles import detections, random_tables, reordered, truths
@@ -44,7 +44,7 @@ def test_one_replicate_is_the_score_of_the_images_drawn(seed, eleven_point):
     drawn = drawn_table(truth, picks)
     if drawn.difficult.all():
         pytest.skip("nothing that counts was drawn")
-    wanted = voc_map(drawn_table(dets, picks), drawn, eleven_point=eleven_point).mean
+    wanted = voc_map(drawn_table(dets, picks), drawn, eleven_point=eleven_point).map
     low, high = interval(dets, truth, eleven_point=eleven_point, replicates=1, seed=seed)
     assert low == high == pytest.approx(wanted, abs=1e-12)
 
@@ -97,7 +97,7 @@ def test_an_empty_submission_scores_nothing_with_certainty():
 def test_the_interval_holds_the_score_and_widens_with_its_level():
     dets, truth = random_tables(3, images=40)
     (a, b), (c, d) = interval(dets, truth, level=0.5), interval(dets, truth, level=0.95)
-    assert c < a < b < d and c < voc_map(dets, truth).mean < d
+    assert c < a < b < d and c < voc_map(dets, truth).map < d
 
 
 def test_a_truth_that_counts_nothing_is_refused():
@@ -113,7 +113,7 @@ def worse(dets):
 
 def test_a_table_does_not_differ_from_itself():
     dets, truth = random_tables(3, images=40)
-    mean, classes = compare(dets, dets, truth)
+    mean, classes = difference_with_interval(dets, dets, truth)
     assert (mean.value, mean.low, mean.high, mean.certain) == (0, 0, 0, False)
     assert {found.value for found in classes.values() if found} == {0}
 
@@ -121,10 +121,10 @@ def test_a_table_does_not_differ_from_itself():
 def test_a_difference_is_that_of_the_scores_and_turns_with_its_sign():
     dets, truth = random_tables(3, images=40)
     scores = [voc_map(table, truth) for table in (worse(dets), dets)]
-    mean, classes = compare(worse(dets), dets, truth)
-    back, back_classes = compare(dets, worse(dets), truth)
+    mean, classes = difference_with_interval(worse(dets), dets, truth)
+    back, back_classes = difference_with_interval(dets, worse(dets), truth)
     assert (
-        mean.value == pytest.approx(scores[1].mean - scores[0].mean)
+        mean.value == pytest.approx(scores[1].map - scores[0].map)
         and mean.low < mean.value < mean.high
     )
     assert (back.value, back.low, back.high) == pytest.approx((-mean.value, -mean.high, -mean.low))
@@ -140,7 +140,7 @@ def test_one_replicate_of_a_difference_is_scored_on_one_draw():
     dets = without_ties(dets)
     less = worse(dets)
     ends = [interval(table, truth, replicates=1, seed=4)[0] for table in (less, dets)]
-    mean, _ = compare(less, dets, truth, replicates=1, seed=4)
+    mean, _ = difference_with_interval(less, dets, truth, replicates=1, seed=4)
     assert mean.low == mean.high == pytest.approx(ends[1] - ends[0])
 
 
@@ -148,14 +148,14 @@ def test_a_paired_difference_is_more_certain_than_two_intervals():
     dets, truth = random_tables(3, images=60)
     dropped = np.arange(len(dets)) % 12 > 0
     low, high = interval(dets, truth)
-    mean, _ = compare(dets.take(dropped), dets, truth)
+    mean, _ = difference_with_interval(dets.take(dropped), dets, truth)
     assert mean.high - mean.low < (high - low) / 2
 
 
 def test_a_class_without_truth_has_no_difference():
     dets, truth = random_tables(3, images=20)
     bare = truth.take(truth.label != 1)
-    _, classes = compare(dets, dets, bare)
+    _, classes = difference_with_interval(dets, dets, bare)
     without = {name for name, ap in voc_map(dets, bare).per_class.items() if ap is None}
     assert (
         truth.classes[1] in without

@@ -134,5 +134,5 @@ def test_ap50_of_many_hits_is_near_vocs():
     rows = [(0, 0, 1 - i / 1000, 20 * i, 0, 20 * i + (10 if i % 3 else 2), 10) for i in range(90)]
     truth = truths(*[(0, 0, 20 * i, 0, 20 * i + 10, 10) for i in range(90)])
     assert coco_map(detections(*rows), truth)["AP50"] == pytest.approx(
-        voc_map(detections(*rows), truth).mean, abs=0.01
+        voc_map(detections(*rows), truth).map, abs=0.01
     )

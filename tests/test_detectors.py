@@ -79,7 +79,7 @@ def test_training_learns_one_image(model):
     found = Detections(("a",), CLASSES, 0 * box, label, boxes[box], scores[box, label])
     none = np.zeros(len(labels), np.int32)
     truth = GroundTruth(("a",), CLASSES, none, labels.numpy(), xyxy.numpy(), none > 0)
-    assert voc_map(nms(found, 0.5), truth).mean == 1
+    assert voc_map(nms(found, 0.5), truth).map == 1
 
 
 def assert_same(found, expected):

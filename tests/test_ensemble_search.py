@@ -84,9 +84,9 @@ def test_the_gain_is_that_of_applying_the_choice_to_the_images_that_did_not_choo
     assert sorted([*choosing, *holding]) == list(range(IMAGES)) and len(choosing) == IMAGES // 2
     whole = fuse_tables(tables, choice.rule, weights=choice.weights).dets
     for images, after in ((choosing, choice.chosen_on[1]), (holding, choice.gain.after)):
-        assert voc_map(whole.of_images(images), truth.of_images(images)).mean == after
+        assert voc_map(whole.of_images(images), truth.of_images(images)).map == after
     single = apply(tables[choice.single], 0, choice.single_iou)
-    assert voc_map(single.of_images(holding), truth.of_images(holding)).mean == choice.gain.before
+    assert voc_map(single.of_images(holding), truth.of_images(holding)).map == choice.gain.before
     assert choice.gain.low <= choice.gain.value <= choice.gain.high
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from evaluate.metrics.coco import NAMES, coco_map
 from evaluate.metrics.matching import match
-from evaluate.metrics.voc import score, voc_map
+from evaluate.metrics.voc import score_matches, voc_map
 from tests.oracles import detections, devkit_ap, pycocotools_curves, reordered, truths
 
 quick = settings(
@@ -66,7 +66,7 @@ def test_no_order_changes_a_bit_of_any_score(drawn, seed):
     dets, truth = drawn
     moved = reordered(dets, seed), reordered(truth, seed + 100)
     assert voc_map(*moved).per_class == voc_map(dets, truth).per_class
-    assert voc_map(*moved).mean == voc_map(dets, truth).mean
+    assert voc_map(*moved).map == voc_map(dets, truth).map
     assert coco_map(*moved) == coco_map(dets, truth)
 
 
@@ -76,7 +76,7 @@ def test_matching_once_serves_every_threshold(drawn):
     dets, truth = drawn
     matches = match(dets, truth)
     for iou_min in np.linspace(0.5, 0.95, 10):
-        once = score(matches, iou_min=iou_min)
+        once = score_matches(matches, iou_min=iou_min)
         np.testing.assert_allclose(
             once.ap, devkit_ap(dets, truth, iou_min=iou_min), rtol=0, atol=1e-12
         )
@@ -85,9 +85,7 @@ def test_matching_once_serves_every_threshold(drawn):
 def test_nothing_found_scores_zero_by_every_rule():
     truth = truths((0, 0, 0, 0, 50, 50), (1, 1, 0, 0, 20, 20))
     assert (
-        voc_map(detections(), truth).mean
-        == voc_map(detections(), truth, eleven_point=True).mean
-        == 0
+        voc_map(detections(), truth).map == voc_map(detections(), truth, eleven_point=True).map == 0
     )
     assert coco_map(detections(), truth)["AP"] == 0 == pycocotools_curves(detections(), truth)[2][0]
     assert voc_map(detections(), truth).per_class == coco_map(detections(), truth)["per_class"]
@@ -98,6 +96,6 @@ def test_a_recall_level_is_reached_by_exactly_its_share_of_truths(recall):
     # 10 truths, `recall` hits and no false alarm: precision 1 at the levels 0, 0.1 ... recall / 10
     truth = truths(*[(0, 0, 20 * i, 0, 20 * i + 10, 10) for i in range(10)])
     dets = detections(*[(0, 0, 0.5, 20 * i, 0, 20 * i + 10, 10) for i in range(recall)])
-    assert voc_map(dets, truth, eleven_point=True).mean == pytest.approx(
+    assert voc_map(dets, truth, eleven_point=True).map == pytest.approx(
         (recall + 1 if recall else 0) / 11
     )

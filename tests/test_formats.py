@@ -348,7 +348,7 @@ def test_the_truth_as_a_submission_scores_one(tmp_path):
         Detections(truth.image_ids, truth.classes, truth.image, truth.label, truth.xyxy, [1, 1]),
         tmp_path / "s.csv",
     )
-    assert voc_map(read(tmp_path / "s.csv"), truth, iou_min=0.99).mean == 1
+    assert voc_map(read(tmp_path / "s.csv"), truth, iou_min=0.99).map == 1
 
 
 @pytest.fixture

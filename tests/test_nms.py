@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from evaluate.boxes import iou
 from evaluate.exceptions import InputError
-from evaluate.nms import LANES, nms, survivors
+from evaluate.nms import LANES, nms, survivor_masks
 from evaluate.tables import Detections
 from tests.oracles import crowd, detections, greedy_nms, random_tables
 
@@ -128,8 +128,8 @@ def same(table, other):
 
 
 def survivors_at(dets, limits, t, **caps):
-    """What `survivors` says of limit t, as a table."""
-    blocks = list(survivors(dets, np.tile(limits, (len(dets.classes), 1)), **caps))
+    """What `survivor_masks` says of limit t, as a table."""
+    blocks = list(survivor_masks(dets, np.tile(limits, (len(dets.classes), 1)), **caps))
     rows = [rows[alive >> np.uint64(t) & np.uint64(1) > 0] for rows, alive in blocks]
     return dets.take(np.concatenate([np.empty(0, int), *rows]))
 
@@ -185,7 +185,7 @@ def test_more_images_than_a_block_may_number_are_several_blocks():
     dets = Detections(
         ids, ("dog",), image, np.zeros(n + 3), np.tile([0, 0, 1, 1], (n + 3, 1)), score
     )
-    assert [len(rows) for rows, _ in survivors(dets, np.array([[1.0]]))] == [4097, 4097, 809]
+    assert [len(rows) for rows, _ in survivor_masks(dets, np.array([[1.0]]))] == [4097, 4097, 809]
     kept = nms(dets, 1.0)
     assert kept.image.tolist() == sorted(image.tolist())
     assert kept.score[[4095, 4096, 4097, 4098, -1]].tolist() == [0.5, 0.25, 1.0, 0.5, 0.0]

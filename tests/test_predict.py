@@ -356,6 +356,6 @@ def test_the_official_weights_reach_their_score_on_the_voc_sample():
         classes=sample.truth.classes,
         size=recipe.image_size,
     )
-    assert voc_map(nms(found, 0.6, keep_max=300), sample.truth).mean == pytest.approx(
+    assert voc_map(nms(found, 0.6, keep_max=300), sample.truth).map == pytest.approx(
         0.5337, abs=0.002
     )

@@ -12,7 +12,7 @@ import pytest
 
 from evaluate.exceptions import InputError
 from evaluate.metrics.matching import match
-from evaluate.sweep import thresholds
+from evaluate.sweep import sweep_csv
 from evaluate.tables import Detections, GroundTruth
 from harness.data.dataset import Dataset, load_split
 from harness.images.drawing import write_jpeg
@@ -99,9 +99,9 @@ def whole_run(tmp_path_factory):
     score |= {"images": 4, "truths": 8, "detections": 8, "conf": 0.01, "iou": 0.55}
     (run / "score.json").write_text(json.dumps(score))
     cells = [
-        thresholds.Cell(conf, iou, conf + iou / 10, 9) for conf in (0.01, 0.5) for iou in (0.4, 0.6)
+        sweep_csv.Cell(conf, iou, conf + iou / 10, 9) for conf in (0.01, 0.5) for iou in (0.4, 0.6)
     ]
-    thresholds.write_csv(cells, run / "sweep.csv")
+    sweep_csv.write_sweep(cells, run / "sweep.csv")
     (run / "recipe.toml").write_text(f"# {HOSTILE}\n")
     write_log(run / "log.jsonl")
     write_jpeg(np.full((20, 30, 3), 99, np.uint8), run / "first_batch.jpg")
@@ -304,10 +304,10 @@ def test_the_gallery_takes_the_worst_first_then_the_best_and_no_photo_twice():
 
 def test_cells_that_may_be_as_good_as_the_best_are_marked(run, tmp_path):
     best, level, behind = (
-        thresholds.Cell(0.01, iou, 0.9 - iou / 10, 9, low, 0.1)
+        sweep_csv.Cell(0.01, iou, 0.9 - iou / 10, 9, low, 0.1)
         for iou, low in ((0.4, 0.0), (0.5, -0.01), (0.6, 0.01))
     )
-    thresholds.write_csv([best, level, behind], run / "sweep.csv")
+    sweep_csv.write_sweep([best, level, behind], run / "sweep.csv")
     page = report(run, tmp_path)
     marked = [
         a.get("class") for tag, a in page.tags if tag == "td" and "--heat" in a.get("style", "")
@@ -317,20 +317,20 @@ def test_cells_that_may_be_as_good_as_the_best_are_marked(run, tmp_path):
 
 
 def test_thresholds_of_each_class_are_shown_where_they_are_what_was_applied(run, tmp_path):
-    cells = [thresholds.Cell(0.01, 0.5, 0.9, 9)]
-    thresholds.write_csv(
-        cells, run / "sweep.csv", [thresholds.ClassCell("disc", 0.125, 0.625, 0.5, 3)]
+    cells = [sweep_csv.Cell(0.01, 0.5, 0.9, 9)]
+    sweep_csv.write_sweep(
+        cells, run / "sweep.csv", [sweep_csv.ClassCell("disc", 0.125, 0.625, 0.5, 3)]
     )
     told = " ".join(report(run, tmp_path).text.split())
     assert "each class's own best pair is applied" in told and "Thresholdseach class's own" in told
     assert "disc0.1250.6250.5000" in told
-    thresholds.write_csv(cells, run / "sweep.csv")
+    sweep_csv.write_sweep(cells, run / "sweep.csv")
     told = " ".join(report(run, tmp_path).text.split())
     assert "it is chosen here and applied" in told and "Thresholdsscore 0.01, NMS 0.5" in told
 
 
 def test_colours_of_the_sweep_part_the_cells_near_the_best():
-    cells = [thresholds.Cell(0.1, 0.5, ap, 9) for ap in (0.9, 0.899, 0.89, 0.8)]
+    cells = [sweep_csv.Cell(0.1, 0.5, ap, 9) for ap in (0.9, 0.899, 0.89, 0.8)]
     shown = heat_map([replace(cell, conf=i / 10) for i, cell in enumerate(cells)])
     best, near, far, last = (shown.heat(cell) for cell in cells)
     assert (best, last) == (1, 0)

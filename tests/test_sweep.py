@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluate.exceptions import InputError
-from evaluate.metrics.bootstrap import compare
+from evaluate.metrics.bootstrap import difference_with_interval
 from evaluate.metrics.voc import voc_map
-from evaluate.sweep.grid import AT_ONCE, search
-from evaluate.sweep.thresholds import CONFS, IOUS, Cell, apply, best, sweep
+from evaluate.sweep.grid import RESAMPLES_AT_ONCE, score_grid
+from evaluate.sweep.sweep_csv import Cell, best_cell
+from evaluate.sweep.thresholds import CONFS, IOUS, apply, sweep
 from evaluate.tables import Detections, GroundTruth
 from harness.cli.main import main
 from tests.oracles import crowd, detections, random_tables, reordered, truths
@@ -44,17 +45,17 @@ def test_of_equal_maps_the_best_has_fewest_boxes_then_lowest_iou_then_highest_co
         Cell(0.0, 0.4, 0.7, 4),
     ]
     for n in range(len(ranked)):
-        assert best(reversed(ranked[n:])) == ranked[n]
+        assert best_cell(reversed(ranked[n:])) == ranked[n]
 
 
 def every_cell_is_right(dets, truth, **options):
     found = sweep(dets, truth, replicates=0, **options)
-    assert found.cells[0] == best(found.cells)
+    assert found.cells[0] == best_cell(found.cells)
     grid = {"confs", "ious", "eleven_point"}
     caps = {name: value for name, value in options.items() if name not in grid}
     for cell in found.cells:
         final = apply(dets, cell.conf, cell.iou, **caps)
-        wanted = voc_map(final, truth, eleven_point=options.get("eleven_point", False)).mean
+        wanted = voc_map(final, truth, eleven_point=options.get("eleven_point", False)).map
         assert (cell.map, cell.boxes) == (wanted, len(final))
     return len(found.cells)
 
@@ -161,14 +162,20 @@ def test_counting_an_image_twice_is_having_it_twice(seed, eleven_point):
     dets = without_ties(dets)
     counts = (
         np.random.default_rng(seed)
-        .multinomial(6, np.full(6, 1 / 6), AT_ONCE + 2)
+        .multinomial(6, np.full(6, 1 / 6), RESAMPLES_AT_ONCE + 2)
         .T.astype(np.int32)
     )
     confs, ious = [0.2, 0.5], [0.6, 0.3]
-    grid = search(
-        dets, truth, confs=confs, ious=ious, draws=counts, parts=counts, eleven_point=eleven_point
+    grid = score_grid(
+        dets,
+        truth,
+        confs=confs,
+        ious=ious,
+        resamples=counts,
+        parts=counts,
+        eleven_point=eleven_point,
     )
-    for r in (0, AT_ONCE, AT_ONCE + 1):
+    for r in (0, RESAMPLES_AT_ONCE, RESAMPLES_AT_ONCE + 1):
         again = drawn(truth, counts[:, r])
         if again.difficult.all():
             continue
@@ -176,8 +183,8 @@ def test_counting_an_image_twice_is_having_it_twice(seed, eleven_point):
             wanted = voc_map(
                 drawn(apply(dets, *cell), counts[:, r]), again, eleven_point=eleven_point
             ).ap
-            np.testing.assert_allclose(grid.parts[:, n, r], wanted, rtol=1e-12)
-            assert grid.drawn[n, r] == pytest.approx(np.nanmean(wanted), rel=1e-12)
+            np.testing.assert_allclose(grid.part_ap[:, n, r], wanted, rtol=1e-12)
+            assert grid.resampled_map[n, r] == pytest.approx(np.nanmean(wanted), rel=1e-12)
 
 
 def test_how_far_a_cell_is_behind_is_what_comparing_it_with_the_best_gives():
@@ -185,7 +192,7 @@ def test_how_far_a_cell_is_behind_is_what_comparing_it_with_the_best_gives():
     cells = sweep(dets, truth, confs=[0.2, 0.5], ious=[0.3, 0.7]).cells
     top = apply(dets, cells[0].conf, cells[0].iou)
     for cell in cells:
-        mean, _ = compare(apply(dets, cell.conf, cell.iou), top, truth)
+        mean, _ = difference_with_interval(apply(dets, cell.conf, cell.iou), top, truth)
         assert (cell.behind_low, cell.behind_high) == pytest.approx(
             (mean.low, mean.high), abs=1e-12
         )
@@ -298,7 +305,7 @@ def test_the_held_out_score_is_that_of_thresholds_chosen_on_the_other_half():
         own = [(c.conf, c.iou) if c.ap is not None else (one.conf, one.iou) for c in found.by_class]
         scores.append(
             [
-                voc_map(apply(tables[1][0], *at), tables[1][1]).mean
+                voc_map(apply(tables[1][0], *at), tables[1][1]).map
                 for at in ((one.conf, one.iou), np.transpose(own))
             ]
         )
@@ -340,7 +347,7 @@ def test_the_command_says_what_choosing_by_class_is_worth_and_apply_does_it(tmp_
     words = ["apply", str(tmp_path / "candidates.npz"), "--sweep", str(tmp_path / "sweep.csv")]
     assert main([*words, "--out", str(tmp_path / "final.npz")]) == 0
     assert "120 detections on 40 images at each class's own conf and iou" in capsys.readouterr().out
-    assert voc_map(Detections.load(tmp_path / "final.npz"), two_tastes()[1]).mean == 1
+    assert voc_map(Detections.load(tmp_path / "final.npz"), two_tastes()[1]).map == 1
 
 
 def test_the_commands_json_holds_all_of_it(tmp_path, capsys):

@@ -3,7 +3,7 @@
 import pytest
 
 from evaluate.exceptions import InputError
-from evaluate.sweep.sweep_csv import Cell, ClassCell, read_csv, read_thresholds, write_csv
+from evaluate.sweep.sweep_csv import Cell, ClassCell, read_sweep, read_thresholds, write_sweep
 from evaluate.sweep.thresholds import apply, sweep
 from tests.oracles import CLASSES, random_tables
 
@@ -13,13 +13,13 @@ CELLS = [Cell(0.1, 1 / 3, 2 / 3, 12, -1e-5, 0.25), Cell(0.5, 0.5, 0.0, 0)]
 
 def test_cells_survive_the_file_to_the_last_digit(tmp_path):
     found = sweep(*random_tables(0), confs=[0.1, 1 / 3], ious=[0.4, 2 / 3])
-    write_csv(found.cells + CELLS, tmp_path / "runs" / "sweep.csv", found.by_class)
-    assert read_csv(tmp_path / "runs" / "sweep.csv")[0] == found.cells + CELLS
+    write_sweep(found.cells + CELLS, tmp_path / "runs" / "sweep.csv", found.by_class)
+    assert read_sweep(tmp_path / "runs" / "sweep.csv")[0] == found.cells + CELLS
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["sweep.csv"]
 
 
 def test_a_line_a_cell_then_a_line_a_class(tmp_path):
-    write_csv(
+    write_sweep(
         CELLS,
         tmp_path / "sweep.csv",
         [ClassCell("dog", 0.25, 0.5, 0.75, 9), ClassCell("cow", 0.1, 0.4, None, 0)],
@@ -34,14 +34,14 @@ def test_a_line_a_cell_then_a_line_a_class(tmp_path):
 
 
 def test_the_thresholds_are_the_best_cells(tmp_path):
-    write_csv(CELLS[::-1], tmp_path / "sweep.csv")
+    write_sweep(CELLS[::-1], tmp_path / "sweep.csv")
     assert read_thresholds(tmp_path / "sweep.csv", CLASSES) == (0.1, 1 / 3)
 
 
 def test_the_thresholds_are_the_classes_own_where_the_file_has_them_by_name(tmp_path):
     names = ("dog, small", 'the "cow"', "two\nlines")
     own = [ClassCell(name, n / 10, n / 7, None, n) for n, name in enumerate(names)]
-    write_csv(CELLS, tmp_path / "sweep.csv", own)
+    write_sweep(CELLS, tmp_path / "sweep.csv", own)
     conf, iou = read_thresholds(tmp_path / "sweep.csv", names[:0:-1])
     assert conf.tolist() == [0.2, 0.1] and iou.tolist() == [2 / 7, 1 / 7]
 
@@ -49,14 +49,14 @@ def test_the_thresholds_are_the_classes_own_where_the_file_has_them_by_name(tmp_
 def test_apply_takes_what_the_file_gives(tmp_path):
     dets, truth = random_tables(1)
     found = sweep(dets, truth)
-    write_csv(found.cells, tmp_path / "sweep.csv", found.by_class)
+    write_sweep(found.cells, tmp_path / "sweep.csv", found.by_class)
     kept = apply(dets, *read_thresholds(tmp_path / "sweep.csv", dets.classes))
     for c, cell in enumerate(found.by_class):
         assert (kept.label == c).sum() == cell.boxes
 
 
 def test_a_class_without_a_line_is_refused(tmp_path):
-    write_csv(CELLS, tmp_path / "sweep.csv", [ClassCell("dog", 0.1, 0.4, None, 0)])
+    write_sweep(CELLS, tmp_path / "sweep.csv", [ClassCell("dog", 0.1, 0.4, None, 0)])
     with pytest.raises(
         InputError, match=r"sweep\.csv: want a line for every class, cat, bird has none"
     ):
@@ -96,7 +96,7 @@ def test_a_class_without_a_line_is_refused(tmp_path):
 )
 def test_another_file_is_refused_by_line(tmp_path, text, message):
     (tmp_path / "sweep.csv").write_text(text)
-    for read in (read_csv, lambda path: read_thresholds(path, CLASSES)):
+    for read in (read_sweep, lambda path: read_thresholds(path, CLASSES)):
         with pytest.raises(InputError, match=message) as caught:
             read(tmp_path / "sweep.csv")
         assert len(str(caught.value).splitlines()) == 1
@@ -105,4 +105,4 @@ def test_another_file_is_refused_by_line(tmp_path, text, message):
 def test_a_file_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "sweep.csv").write_bytes(b"PK\x03\x04\xff\xfe\x00")
     with pytest.raises(InputError, match="line 1: want the header"):
-        read_csv(tmp_path / "sweep.csv")
+        read_sweep(tmp_path / "sweep.csv")

@@ -27,22 +27,22 @@ def as_detections(truth, rng):
 def test_a_second_box_on_one_truth_is_a_false_alarm():
     # ranks: hit, duplicate, hit. precision 1, 1/2, 2/3; AP = (1 + 2/3) / 2
     score = voc_map(detections(FIRST, DUPLICATE, SECOND), TRUTH)
-    assert score.mean == pytest.approx(5 / 6)
+    assert score.map == pytest.approx(5 / 6)
     assert score.positives.tolist() == [2, 0, 0] and score.detections.tolist() == [3, 0, 0]
-    assert score.per_class == {"cat": score.mean, "dog": None, "bird": None}
+    assert score.per_class == {"cat": score.map, "dog": None, "bird": None}
 
 
 def test_precision_is_the_best_at_any_higher_recall():
     # ranks: false alarm, hit, hit. precision 0, 1/2, 2/3; its envelope 2/3 at both recalls
     assert voc_map(
         detections((0, 0, 1, 90, 90, 99, 99), FIRST, SECOND), TRUTH
-    ).mean == pytest.approx(2 / 3)
+    ).map == pytest.approx(2 / 3)
 
 
 def test_eleven_points_are_means_over_recalls():
     # recall reaches 0.5 with precision 1 and stops: 6 of the 11 recalls (0 ... 0.5) have precision 1
-    assert voc_map(detections(FIRST), TRUTH, eleven_point=True).mean == pytest.approx(6 / 11)
-    assert voc_map(detections(FIRST), TRUTH).mean == 0.5
+    assert voc_map(detections(FIRST), TRUTH, eleven_point=True).map == pytest.approx(6 / 11)
+    assert voc_map(detections(FIRST), TRUTH).map == 0.5
 
 
 def test_three_of_ten_reach_recall_three_tenths():
@@ -55,17 +55,17 @@ def test_three_of_ten_reach_recall_three_tenths():
     ("x2", "ap"), [(5.0, 0.5), (np.nextafter(np.float32(5), np.float32(0)), 0.0)]
 )
 def test_an_overlap_of_exactly_the_threshold_counts(x2, ap):
-    assert voc_map(detections((0, 0, 0.9, 0, 0, x2, 10)), TRUTH).mean == ap
+    assert voc_map(detections((0, 0, 0.9, 0, 0, x2, 10)), TRUTH).map == ap
 
 
 def test_touching_boxes_do_not_match():
-    assert voc_map(detections((0, 0, 0.9, 10, 10, 20, 20)), TRUTH, iou_min=0.01).mean == 0
+    assert voc_map(detections((0, 0, 0.9, 10, 10, 20, 20)), TRUTH, iou_min=0.01).map == 0
 
 
 def test_difficult_truth_counts_as_nothing():
     hard = truths((0, 0, 0, 0, 10, 10), (0, 0, 50, 50, 60, 60), difficult=(0,))
-    assert voc_map(detections(FIRST, DUPLICATE, SECOND), hard).mean == 1
-    assert voc_map(detections(SECOND), hard).mean == 1
+    assert voc_map(detections(FIRST, DUPLICATE, SECOND), hard).map == 1
+    assert voc_map(detections(SECOND), hard).map == 1
 
 
 def test_a_class_without_truth_is_left_out_and_one_without_detections_is_zero():
@@ -74,22 +74,22 @@ def test_a_class_without_truth_is_left_out_and_one_without_detections_is_zero():
         truths((0, 0, 0, 0, 10, 10), (1, 1, 0, 0, 5, 5)),
     )
     np.testing.assert_array_equal(score.ap, [1, 0, np.nan])
-    assert score.mean == 0.5
+    assert score.map == 0.5
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_order_of_classes_never_changes_the_mean(seed):
     rng = np.random.default_rng(seed)
     ap = np.append(rng.random(20), np.nan)
-    means = {Score((), ap[rng.permutation(21)], ap, ap).mean for _ in range(20)}
-    assert means == {Score((), ap, ap, ap).mean} and means.pop() == pytest.approx(
+    means = {Score((), ap[rng.permutation(21)], ap, ap).map for _ in range(20)}
+    assert means == {Score((), ap, ap, ap).map} and means.pop() == pytest.approx(
         np.nanmean(ap), abs=1e-15
     )
 
 
 def test_an_empty_submission_scores_zero():
-    assert voc_map(detections(), TRUTH).mean == 0
-    assert voc_map(detections(), TRUTH, eleven_point=True).mean == 0
+    assert voc_map(detections(), TRUTH).map == 0
+    assert voc_map(detections(), TRUTH, eleven_point=True).map == 0
 
 
 @pytest.mark.parametrize("truth", [truths(), truths((0, 0, 0, 0, 1, 1), difficult=(0,))])
@@ -133,14 +133,14 @@ def test_the_answers_score_one_and_scoring_twice_is_the_same(seed):
         keep[area[keep] > 0]
     )  # a truth without area, or there twice, cannot be found
     dets = as_detections(truth, np.random.default_rng(seed))
-    assert voc_map(dets, truth, iou_min=1).mean == 1 == voc_map(dets, truth, eleven_point=True).mean
+    assert voc_map(dets, truth, iou_min=1).map == 1 == voc_map(dets, truth, eleven_point=True).map
     assert voc_map(dets, truth).ap.tobytes() == voc_map(dets, truth).ap.tobytes()
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_lower_confidence_never_hurts(seed):
     dets, truth = random_tables(seed)
-    by_conf = [voc_map(dets.take(dets.score >= conf), truth).mean for conf in (0.9, 0.6, 0.3, 0)]
+    by_conf = [voc_map(dets.take(dets.score >= conf), truth).map for conf in (0.9, 0.6, 0.3, 0)]
     assert by_conf == sorted(by_conf)
 
 

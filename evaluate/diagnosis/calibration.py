@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluate.metrics.bootstrap import draws, middle
+from evaluate.metrics.bootstrap import percentile_interval, resample_counts
 from evaluate.metrics.matching import Matches, image_by_id
 from evaluate.tables import Array
 
@@ -67,8 +67,8 @@ def calibration(matches: Matches, *, iou_min: float = 0.5) -> Calibration:
 
 def _interval(bins: Array, gap: Array, image: Array, images: int) -> tuple[float, float]:
     """Of the error, where bins (n,), score less hit (n,) and image (n,) are those of its detections."""
-    drawn = draws(images, 1000, 0).astype(np.float64)
+    drawn = resample_counts(images, 1000, 0).astype(np.float64)
     gaps = np.bincount(bins * images + image, gap, BINS * images).reshape(BINS, images) @ drawn
     total = np.bincount(image, minlength=images) @ drawn
     some = total > 0
-    return middle(np.abs(gaps[:, some]).sum(0) / total[some], 0.95)
+    return percentile_interval(np.abs(gaps[:, some]).sum(0) / total[some], 0.95)

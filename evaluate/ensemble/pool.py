@@ -9,7 +9,7 @@ import numba
 import numpy as np
 
 from evaluate.exceptions import InputError
-from evaluate.nms import image_blocks, survivors
+from evaluate.nms import image_blocks, survivor_masks
 from evaluate.tables import Array, Detections
 
 
@@ -72,7 +72,8 @@ def surviving(rows: Pool, iou_max: float) -> Array:
     limits = np.full((len(rows.classes), 1), iou_max)
     single = replace(rows, score=rows.score.astype(np.float32))
     kept = [
-        some for some, _ in survivors(single, limits, candidates_max=len(rows), keep_max=len(rows))
+        some
+        for some, _ in survivor_masks(single, limits, candidates_max=len(rows), keep_max=len(rows))
     ]
     return np.concatenate([np.empty(0, np.int64), *kept])
 

@@ -78,22 +78,26 @@ def search(
     choosing, holding = _halves(truth, seed)
     single, single_iou = max(
         product(range(len(tables)), IOUS),
-        key=lambda one: voc_map(_alone(tables[one[0]], one[1]), truth).mean,
+        key=lambda one: voc_map(_alone(tables[one[0]], one[1]), truth).map,
     )
     half = truth.of_images(choosing)
     trial = _Trial([table.of_images(choosing) for table in tables], half, names, done)
     plain = KINDS[0], (1,) * len(tables)
     rule, weights = _improved(trial, KINDS[0], _selected(trial, KINDS[0]))
-    lead, _ = bootstrap.compare(trial.fused(*plain), trial.fused(rule, weights), half)
+    lead, _ = bootstrap.difference_with_interval(
+        trial.fused(*plain), trial.fused(rule, weights), half
+    )
     if lead.low <= 0:
         rule, weights = plain
 
     alone = _alone(tables[single], single_iou)
-    chosen_on = voc_map(alone.of_images(choosing), half).mean, trial.map(rule, weights)
+    chosen_on = voc_map(alone.of_images(choosing), half).map, trial.map(rule, weights)
     fused = fuse_pool(
         thin([table.of_images(holding) for table in tables], rule), rule, weights=weights
     ).dets
-    gain, _ = bootstrap.compare(alone.of_images(holding), fused, truth.of_images(holding))
+    gain, _ = bootstrap.difference_with_interval(
+        alone.of_images(holding), fused, truth.of_images(holding)
+    )
     return Choice(rule, weights, single, single_iou, chosen_on, gain, len(trial.maps))
 
 
@@ -119,7 +123,7 @@ class _Trial:
     def map(self, rule: FusionRule, weights: Weights) -> float:
         key = rule, tuple(weight // gcd(*weights) for weight in weights)
         if key not in self.maps:
-            self.maps[key] = voc_map(self.fused(rule, weights), self.truth).mean
+            self.maps[key] = voc_map(self.fused(rule, weights), self.truth).map
             self.done()
         return self.maps[key]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from evaluate.loops import loop
 from evaluate.metrics.matching import Matches, image_by_id, match
-from evaluate.metrics.voc import Score, score
+from evaluate.metrics.voc import Score, score_matches
 from evaluate.tables import Array, Detections, GroundTruth
 
 
@@ -48,14 +48,18 @@ def score_with_interval(
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13. Raises what `voc_map` raises.
     """
     matches = match(dets, truth)
-    whole = score(matches, iou_min=iou_min, eleven_point=eleven_point)
+    whole = score_matches(matches, iou_min=iou_min, eleven_point=eleven_point)
     ap = _replicates(
-        matches, truth, draws(len(truth.image_ids), replicates, seed), iou_min, eleven_point
+        matches,
+        truth,
+        resample_counts(len(truth.image_ids), replicates, seed),
+        iou_min,
+        eleven_point,
     )
-    return whole, middle(_mean(ap), level)
+    return whole, percentile_interval(_mean(ap), level)
 
 
-def compare(
+def difference_with_interval(
     before: Detections,
     after: Detections,
     truth: GroundTruth,
@@ -72,16 +76,20 @@ def compare(
     interval is narrower than those of the two scores suggest. Raises what `voc_map` raises.
     """
     matches = [match(dets, truth) for dets in (before, after)]
-    scores = [score(found, iou_min=iou_min, eleven_point=eleven_point) for found in matches]
-    drawn = draws(len(truth.image_ids), replicates, seed)
+    scores = [score_matches(found, iou_min=iou_min, eleven_point=eleven_point) for found in matches]
+    drawn = resample_counts(len(truth.image_ids), replicates, seed)
     aps = [_replicates(found, truth, drawn, iou_min, eleven_point) for found in matches]
-    mean = Difference(scores[0].mean, scores[1].mean, *middle(_mean(aps[1]) - _mean(aps[0]), level))
+    mean = Difference(
+        scores[0].map, scores[1].map, *percentile_interval(_mean(aps[1]) - _mean(aps[0]), level)
+    )
     classes: dict[str, Difference | None] = {}
     for c, name in enumerate(truth.classes):
         moved = aps[1][c] - aps[0][c]
         moved = moved[~np.isnan(moved)]
         ends = float(scores[0].ap[c]), float(scores[1].ap[c])
-        classes[name] = Difference(*ends, *middle(moved, level)) if len(moved) else None
+        classes[name] = (
+            Difference(*ends, *percentile_interval(moved, level)) if len(moved) else None
+        )
     return mean, classes
 
 
@@ -94,13 +102,13 @@ def _mean(ap: Array) -> Array:
     return mean
 
 
-def middle(values: Array, level: float) -> tuple[float, float]:
+def percentile_interval(values: Array, level: float) -> tuple[float, float]:
     """Where the middle `level` of the values begins and ends."""
     low, high = np.percentile(values, [50 - 50 * level, 50 + 50 * level])
     return float(low), float(high)
 
 
-def draws(images: int, replicates: int, seed: int) -> Array:
+def resample_counts(images: int, replicates: int, seed: int) -> Array:
     """How often each image, in order of ids, is drawn in each of R replicates. -> (I, R) of the least integer type."""
     drawn = np.random.default_rng(seed).multinomial(
         images, np.full(images, 1 / max(images, 1)), replicates

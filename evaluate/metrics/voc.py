@@ -20,7 +20,7 @@ class Score:
     detections: Array  # (C,) int
 
     @property
-    def mean(self) -> float:
+    def map(self) -> float:
         """mAP over the classes that have truth: their exact sum rounded once, so that their order is nothing to it."""
         ap = self.ap[~np.isnan(self.ap)]
         return math.fsum(ap) / len(ap)
@@ -35,7 +35,7 @@ class Score:
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class PrecisionRecall:
     """One class's ranking: what is reached by the best n detections, for each n. Neutral ones are left out."""
 
     score: Array  # (n,) float32, falling
@@ -58,10 +58,10 @@ def voc_map(
     Source: VOCdevkit, VOCevaldet.m. Differs: the order of equal scores, which the devkit takes from its input files.
     Raises InputError when the tables' images or classes differ, or no class has truth that counts.
     """
-    return score(match(dets, truth), iou_min=iou_min, eleven_point=eleven_point)
+    return score_matches(match(dets, truth), iou_min=iou_min, eleven_point=eleven_point)
 
 
-def score(matches: Matches, *, iou_min: float = 0.5, eleven_point: bool = False) -> Score:
+def score_matches(matches: Matches, *, iou_min: float = 0.5, eleven_point: bool = False) -> Score:
     """`voc_map` of tables that are matched already. A further threshold costs a fiftieth of the first."""
     _refuse(matches, iou_min)
     stops, rank, neutral = matches.stops, matches.hit_ranks(iou_min), matches.neutral_ranks(iou_min)
@@ -85,7 +85,7 @@ def score(matches: Matches, *, iou_min: float = 0.5, eleven_point: bool = False)
 
 def precision_recall(
     dets: Detections, truth: GroundTruth, *, iou_min: float = 0.5
-) -> dict[str, Curve]:
+) -> dict[str, PrecisionRecall]:
     """The curve of each class that has truth. Judges and raises as `voc_map` does."""
     matches = match(dets, truth)
     _refuse(matches, iou_min)
@@ -99,7 +99,9 @@ def precision_recall(
         span = slice(edges[c], edges[c + 1])
         found = np.cumsum(hits[span])
         precision = found / np.arange(1, len(found) + 1)
-        curves[matches.classes[c]] = Curve(scores[span], found / matches.positives[c], precision)
+        curves[matches.classes[c]] = PrecisionRecall(
+            scores[span], found / matches.positives[c], precision
+        )
     return curves
 
 

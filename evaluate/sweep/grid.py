@@ -14,7 +14,7 @@ from evaluate.tables import Array, Detections, GroundTruth, align
 
 IOU_MIN = 0.5  # of a hit
 NOTHING, NEUTRAL = -1, -2  # targets of a false alarm, and of what counts neither way
-AT_ONCE = 64  # ways of counting the images in one walk
+RESAMPLES_AT_ONCE = 64  # ways of counting the images in one walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,21 +26,21 @@ class Grid:
     cells: Array  # (N, 2) float64, conf and iou
     ap: Array  # (C, N) float64, NaN for a class without truth that counts
     boxes: Array  # (C, N) int
-    drawn: Array  # (N, R) float64, mAP with the images drawn in each of R ways
-    parts: Array  # (C, N, S) float64, AP in each of S parts of the images, NaN where that has no truth of the class
+    resampled_map: Array  # (N, R) float64, mAP with the images drawn in each of R ways
+    part_ap: Array  # (C, N, S) float64, AP in each of S parts of the images, NaN where that has no truth of the class
 
     def score(self, n: int) -> Score:
         """What `voc_map` gives in cell n."""
         return Score(self.classes, self.ap[:, n], self.positives, self.boxes[:, n])
 
 
-def search(
+def score_grid(
     candidates: Detections,
     truth: GroundTruth,
     *,
     confs: Sequence[float],
     ious: Sequence[float],
-    draws: Array,
+    resamples: Array,
     parts: Array,
     candidates_max: int = 3000,
     keep_max: int = 3000,
@@ -53,7 +53,7 @@ def search(
     what survives, only whether it is the first to reach it does, and the walk down a class's ranking decides that for
     all IoUs. A confidence cuts the ranking.
 
-    draws (I, R) and parts (I, S), int32, say how often each image counts in each replicate of a bootstrap, and which
+    resamples (I, R) and parts (I, S), int32, say how often each image counts in each replicate of a bootstrap, and which
     images are in each part. A draw without any truth is left out of `drawn`. `progress` wraps first the blocks of
     images, then the classes, as tqdm does. Memory beside the candidates is 16 bytes for each of those that survive
     somewhere, and 100 for each of the largest class.
@@ -76,7 +76,7 @@ def search(
     edges = np.searchsorted(label[by_class], np.arange(len(truth.classes) + 1))
     shape = (len(truth.classes), len(levels), len(limits))
     ap, boxes = np.full(shape, np.nan), np.empty(shape, np.int64)
-    drawn, scored = np.zeros((*shape[1:], draws.shape[1])), np.zeros(draws.shape[1])
+    drawn, scored = np.zeros((*shape[1:], resamples.shape[1])), np.zeros(resamples.shape[1])
     in_parts = np.full((*shape, parts.shape[1]), np.nan)
     positives = np.zeros((len(truth.classes), len(truth.image_ids)), np.int32)
     np.add.at(positives, (truth.label, truth.image), ~truth.difficult)
@@ -90,10 +90,10 @@ def search(
         boxes[c] = _boxes(ranked)
         if positives[c].any():
             ap[c], found, in_parts[c] = _precisions(
-                ranked, len(truth), positives[c], (draws, parts), eleven_point
+                ranked, len(truth), positives[c], (resamples, parts), eleven_point
             )
             drawn += np.nan_to_num(found)
-            scored += positives[c] @ draws > 0
+            scored += positives[c] @ resamples > 0
     drawn = drawn[:, :, scored > 0] / scored[scored > 0]
     cells = np.array([(conf, iou) for conf in confs for iou in ious], np.float64)
     at = (np.repeat(level_at, len(limit_at)), np.tile(limit_at, len(level_at)))
@@ -126,14 +126,14 @@ def _pool(
 
     Target is the row of the truth that it overlaps most, if that is enough for a hit, or NOTHING or NEUTRAL.
     """
-    from evaluate.nms import survivors  # numba takes half a second to import
+    from evaluate.nms import survivor_masks  # numba takes half a second to import
 
     columns: list[list[Array]] = [
         [np.empty(0, np.uint32)],
         [np.empty(0, np.uint64)],
         [np.empty(0, np.int32)],
     ]
-    for rows, alive in progress(survivors(candidates, limits, **caps)):
+    for rows, alive in progress(survivor_masks(candidates, limits, **caps)):
         overlap, target = best_truth(candidates.take(rows), truth)
         target[overlap < IOU_MIN] = NOTHING
         target[(target >= 0) & truth.difficult[target]] = NEUTRAL
@@ -158,7 +158,7 @@ def _boxes(ranked: _Ranking) -> Array:
     """How many there are in each cell. -> (F, T) int."""
     from evaluate.sweep import walk
 
-    boxes: Array = walk.survivors(
+    boxes: Array = walk.count_survivors(
         ranked.alive, *_each_once(ranked.image), ranked.ends, ranked.limits
     )[:, :, 0]
     return boxes
@@ -178,7 +178,7 @@ def _precisions(
     at = np.flatnonzero(hit)  # (H,)
     hit, image = hit[at], ranked.image[at]
     prefixes = np.searchsorted(at, ranked.ends)
-    ranks = walk.survivors(counted, *_each_once(ranked.image), at + 1, ranked.limits)[
+    ranks = walk.count_survivors(counted, *_each_once(ranked.image), at + 1, ranked.limits)[
         :, :, 0
     ]  # (H, T)
     ap = np.empty((len(prefixes), ranked.limits))
@@ -200,10 +200,10 @@ def _precisions(
     for all_weights in weights:
         there = positives @ all_weights  # (R,)
         found = np.empty((*ap.shape, len(there)))
-        for start in range(0, len(there), AT_ONCE):
-            some = slice(start, start + AT_ONCE)
+        for start in range(0, len(there), RESAMPLES_AT_ONCE):
+            some = slice(start, start + RESAMPLES_AT_ONCE)
             weight = np.ascontiguousarray(all_weights[:, some])
-            seen = walk.survivors(counted, ranked.image, weight, at + 1, ranked.limits)
+            seen = walk.count_survivors(counted, ranked.image, weight, at + 1, ranked.limits)
             found[:, :, some] = walk.average_precision(
                 hit, seen, weight[image], prefixes, there[some], eleven_point
             )

@@ -56,16 +56,16 @@ class ClassCell:
     boxes: int
 
 
-def best(cells: Iterable[Cell]) -> Cell:
+def best_cell(cells: Iterable[Cell]) -> Cell:
     """The cell with the highest mAP; of equals the one with fewest boxes, then lowest IoU, then highest conf."""
-    return min(cells, key=rank)
+    return min(cells, key=cell_rank)
 
 
-def rank(cell: Cell) -> tuple[float, int, float, float]:
+def cell_rank(cell: Cell) -> tuple[float, int, float, float]:
     return -cell.map, cell.boxes, cell.iou, -cell.conf
 
 
-def write_csv(cells: Iterable[Cell], path: Path, by_class: Iterable[ClassCell] = ()) -> None:
+def write_sweep(cells: Iterable[Cell], path: Path, by_class: Iterable[ClassCell] = ()) -> None:
     """Write the cells, then those of the classes, floats in full, to `path` whole or not at all."""
     with written_whole(path) as scratch, open(scratch, "w", encoding="utf-8", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
@@ -81,9 +81,9 @@ def read_thresholds(path: Path, classes: tuple[str, ...]) -> tuple[float | Array
 
     Raises InputError for another file, and when it has lines for classes but not for all of `classes`.
     """
-    cells, by_class = read_csv(path)
+    cells, by_class = read_sweep(path)
     if not by_class:
-        cell = best(cells)
+        cell = best_cell(cells)
         return cell.conf, cell.iou
     found = {cell.name: cell for cell in by_class}
     missing = [name for name in classes if name not in found]
@@ -94,8 +94,8 @@ def read_thresholds(path: Path, classes: tuple[str, ...]) -> tuple[float | Array
     )
 
 
-def read_csv(path: Path) -> tuple[list[Cell], list[ClassCell]]:
-    """The cells of the grid and the classes' own that `write_csv` wrote, in file order.
+def read_sweep(path: Path) -> tuple[list[Cell], list[ClassCell]]:
+    """The cells of the grid and the classes' own that `write_sweep` wrote, in file order.
 
     There are none of classes where thresholds were chosen for all. Raises InputError naming the line of another file.
     """

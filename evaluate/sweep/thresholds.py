@@ -7,20 +7,9 @@ from typing import Any
 import numpy as np
 
 from evaluate.metrics import bootstrap
-from evaluate.sweep.grid import Grid, checked, search
-from evaluate.sweep.sweep_csv import (
-    Cell,
-    ClassCell,
-    best,
-    rank,
-    read_csv,
-    read_thresholds,
-    write_csv,
-)
+from evaluate.sweep.grid import Grid, checked, score_grid
+from evaluate.sweep.sweep_csv import Cell, ClassCell, cell_rank
 from evaluate.tables import Array, Detections, GroundTruth
-
-__all__ = ["CONFS", "IOUS", "Cell", "ClassCell", "HeldOut", "Sweep", "apply", "best", "read_csv"]
-__all__ += ["read_thresholds", "sweep", "write_csv"]
 
 CONFS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
 IOUS = (0.40, 0.45, 0.50, 0.55, 0.60, 0.65, 0.70, 0.75)
@@ -58,8 +47,8 @@ def sweep(
 ) -> Sweep:
     """VOC mAP at every (conf, iou), what is best for each class, and how much of both is chance.
 
-    A cell's number is exactly `voc_map(apply(candidates, conf, iou), truth).mean`. Its interval is that of the best
-    cell's mAP less its own over images drawn with replacement, the same for all cells, as `bootstrap.compare` has it;
+    A cell's number is exactly `voc_map(apply(candidates, conf, iou), truth).map`. Its interval is that of the best
+    cell's mAP less its own over images drawn with replacement, the same for all cells, as `bootstrap.difference_with_interval` has it;
     with 0 replicates there is none. It does not know that the best cell was chosen for being best on these images.
 
     A class's own best cell is that of the highest AP; of equals the one with the lowest conf, because a box more at
@@ -70,13 +59,13 @@ def sweep(
 
     Raises InputError on an empty grid, one outside [0, 1] or with more than 64 IoUs, and what `voc_map` raises.
     """
-    draws, halves = _drawn(truth.image_ids, replicates, seed)
-    grid = search(
+    resamples, halves = _drawn(truth.image_ids, replicates, seed)
+    grid = score_grid(
         candidates,
         truth,
         confs=confs,
         ious=ious,
-        draws=draws,
+        resamples=resamples,
         parts=halves,
         candidates_max=candidates_max,
         keep_max=keep_max,
@@ -84,11 +73,11 @@ def sweep(
         progress=progress,
     )
     cells = _cells(grid)
-    top = min(range(len(cells)), key=lambda n: rank(cells[n]))
+    top = min(range(len(cells)), key=lambda n: cell_rank(cells[n]))
     if replicates:
-        cells = _with_intervals(cells, grid.drawn[top] - grid.drawn)
+        cells = _with_intervals(cells, grid.resampled_map[top] - grid.resampled_map)
     by_class = [_class_cell(grid, c, top) for c in range(len(grid.classes))]
-    return Sweep(sorted(cells, key=rank), by_class, _held_out(grid))
+    return Sweep(sorted(cells, key=cell_rank), by_class, _held_out(grid))
 
 
 def apply(
@@ -117,17 +106,17 @@ def _drawn(image_ids: tuple[str, ...], replicates: int, seed: int) -> tuple[Arra
     Images are drawn in the order of their ids, whatever order the table has.
     """
     images = len(image_ids)
-    draws = bootstrap.draws(images, replicates, seed).astype(np.int32)
+    resamples = bootstrap.resample_counts(images, replicates, seed).astype(np.int32)
     alternate = np.tile(np.arange(images, dtype=np.int32) % 2, (HALVINGS, 1))
     half = np.random.default_rng(seed).permuted(alternate, axis=1).T  # (I, HALVINGS)
     place = np.argsort(np.argsort(np.array(image_ids, np.str_)))
-    return draws[place], np.stack([half, 1 - half], axis=2).reshape(images, -1)[place]
+    return resamples[place], np.stack([half, 1 - half], axis=2).reshape(images, -1)[place]
 
 
 def _cells(grid: Grid) -> list[Cell]:
     boxes = grid.boxes.sum(0).tolist()
     return [
-        Cell(conf, iou, grid.score(n).mean, boxes[n])
+        Cell(conf, iou, grid.score(n).map, boxes[n])
         for n, (conf, iou) in enumerate(grid.cells.tolist())
     ]
 
@@ -159,13 +148,13 @@ def _held_out(grid: Grid) -> HeldOut | None:
     confs, ious = grid.cells.T
     boxes = grid.boxes.sum(0)
     scores = []
-    for s in range(grid.parts.shape[2]):
-        chosen_on, scored_on = grid.parts[:, :, s], grid.parts[:, :, s ^ 1]
+    for s in range(grid.part_ap.shape[2]):
+        chosen_on, scored_on = grid.part_ap[:, :, s], grid.part_ap[:, :, s ^ 1]
         if np.isnan(chosen_on).all() or np.isnan(scored_on).all():
             continue
         one = int(
             np.lexsort((-confs, ious, boxes, -np.nanmean(chosen_on, axis=0)))[0]
-        )  # as `rank` has it
+        )  # as `cell_rank` has it
         own = [_best_of_class(grid, ap, one) for ap in chosen_on]
         scores.append(
             (np.nanmean(scored_on[:, one]), np.nanmean(scored_on[np.arange(len(own)), own]))

@@ -23,7 +23,7 @@ def hits(alive: Any, target: Any, truths: int) -> Any:
 
 
 @numba.njit(cache=True)
-def survivors(alive: Any, image: Any, weights: Any, ends: Any, limits: int) -> Any:
+def count_survivors(alive: Any, image: Any, weights: Any, ends: Any, limits: int) -> Any:
     """How many of the first ends[e] candidates survive at each limit, a candidate counting as its image does.
 
     ends (E,) int, rising; weights (I, R) int32, R ways of counting the images -> (E, limits, R) int32.

@@ -11,7 +11,8 @@ from evaluate.tables import Detections
 from harness.cli.options import TRUTH, AsJson, CandidatesMax, KeepMax, TruthOption, bar
 
 if TYPE_CHECKING:
-    from evaluate.sweep.thresholds import Cell, Sweep
+    from evaluate.sweep.sweep_csv import Cell
+    from evaluate.sweep.thresholds import Sweep
 
 
 def sweep_command(
@@ -32,7 +33,8 @@ def sweep_command(
     """Score every pair of confidence and NMS IoU; the best cell is what `harness apply` takes."""
     from dataclasses import asdict
 
-    from evaluate.sweep.thresholds import CONFS, IOUS, write_csv
+    from evaluate.sweep.sweep_csv import write_sweep
+    from evaluate.sweep.thresholds import CONFS, IOUS
     from evaluate.sweep.thresholds import sweep as run
 
     found = run(
@@ -44,7 +46,7 @@ def sweep_command(
         keep_max=keep_max,
         progress=lambda steps: bar(steps, desc="sweep"),
     )
-    write_csv(found.cells, out, found.by_class if per_class else ())
+    write_sweep(found.cells, out, found.by_class if per_class else ())
     if as_json:
         result: dict[str, Any] = {
             "best": asdict(found.cells[0]),
@@ -72,8 +74,8 @@ def apply_command(
     keep_max: KeepMax = 3000,
 ) -> None:
     """NMS and confidence threshold: candidates become detections."""
+    from evaluate.sweep.sweep_csv import read_thresholds
     from evaluate.sweep.thresholds import apply as run
-    from evaluate.sweep.thresholds import read_thresholds
 
     if sweep is None and (conf is None or iou is None):
         raise InputError("apply: want --sweep sweep.csv, or --conf and --iou")

@@ -39,7 +39,7 @@ def beside_float32(
     for dtype in (torch.float32, precision):
         ids, classes = answers.image_ids, answers.classes
         found = predict(model, photos, ids, classes=classes, size=size, batch=1, precision=dtype)
-        aps.append(voc_map(nms(found, 0.6), answers).mean)
+        aps.append(voc_map(nms(found, 0.6), answers).map)
     full, rough = aps
     told = f"{_name(precision)} beside float32: AP50 is {rough:.4f} in place of {full:.4f} ({rough - full:+.4f})"
     yield f"{told} on {len(few)} of {len(paths):,} photos at {size} pixels"

@@ -3,8 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from evaluate.sweep import thresholds
-from evaluate.sweep.thresholds import Cell
+from evaluate.sweep.sweep_csv import Cell, best_cell
 
 NEAR = 0.001  # AP: colours tell gaps of this size from none, and from gaps of ten times this size
 
@@ -30,7 +29,7 @@ def heat_map(cells: list[Cell]) -> HeatMap:
         conf: [at.get((conf, iou)) for iou in ious]
         for conf in sorted({cell.conf for cell in cells})
     }
-    best = thresholds.best(cells)
+    best = best_cell(cells)
     close = sum(cell.could_be_best for cell in cells if cell != best)
     return HeatMap(best, ious, rows, best.map - min(cell.map for cell in cells), close)
 

@@ -14,7 +14,7 @@ from evaluate.diagnosis.verdicts import RULES, VOC
 from evaluate.exceptions import InputError
 from evaluate.files import written_whole
 from evaluate.metrics.voc import precision_recall
-from evaluate.sweep import thresholds
+from evaluate.sweep import sweep_csv
 from evaluate.tables import Detections
 from harness.data.dataset import load_split
 from harness.report.findings import findings
@@ -69,7 +69,7 @@ def write_report(run: Path, out: Path) -> Headline | None:
     made = _json(run / "run.json")
     score = _json(run / "score.json")
     steps, epochs = read_log(run / "log.jsonl") if "log.jsonl" in files else ([], [])
-    cells, own_cells = thresholds.read_csv(run / "sweep.csv") if "sweep.csv" in files else ([], [])
+    cells, own_cells = sweep_csv.read_sweep(run / "sweep.csv") if "sweep.csv" in files else ([], [])
     grid = heat_map(cells) if cells else None
     newest = max((run / name).stat().st_mtime for name in files)
     values: dict[str, Any] = {

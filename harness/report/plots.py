@@ -11,7 +11,7 @@ import numpy as np
 
 from evaluate.exceptions import InputError
 from evaluate.files import written_whole
-from evaluate.metrics.voc import Curve
+from evaluate.metrics.voc import PrecisionRecall
 from harness.report.figure import COLOURS, INK, PANEL, style, svg
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def plot_map(axes: "Axes", epochs: list[Line]) -> None:
     axes.legend(loc="lower right")
 
 
-def pr_points(curve: Curve) -> str:
+def pr_points(curve: PrecisionRecall) -> str:
     """Points for an SVG polyline in a box of 100 x 100: recall to the right, precision upwards."""
     few = slice(None, None, -(-len(curve.recall) // 100) or 1)
     points = zip(100 * curve.recall[few], 100 - 100 * curve.precision[few], strict=True)

@@ -210,7 +210,7 @@ def validate(
         precision=precision,
         threads=recipe.threads,
     )
-    return voc_map(nms(candidates, VAL_IOU, candidates_max=recipe.candidates_max), truth).mean
+    return voc_map(nms(candidates, VAL_IOU, candidates_max=recipe.candidates_max), truth).map
 
 
 def augment_at(recipe: Recipe, epoch: int) -> Augment:
