@@ -47,6 +47,11 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
 
 
+def device_name(device: torch.device) -> str:
+    """What a person calls the device: the GPU's product name, or cpu."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+
+
 def photo_threads(device: torch.device, processes: int = 1) -> int:
     """How many read and scale photos: two where a CPU detects; a GPU outruns two, so there its share of the cores."""
     return 2 if device.type == "cpu" else max(2, (os.cpu_count() or 2) // processes)

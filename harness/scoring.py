@@ -1,18 +1,17 @@
 """What a file of detections scores against its truth, and how that gets onto the leaderboard."""
 
 import hashlib
-import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluate.ensemble import fusion_file
 from evaluate.exceptions import InputError
 from evaluate.metrics import bootstrap
 from evaluate.sweep import thresholds
 from evaluate.tables import Detections, GroundTruth
 from harness import provenance
+from harness.run_folder import Run
 from submit.csv import formats
 from submit.csv.formats import Size
 from submit.csv.profile import Profile
@@ -130,7 +129,7 @@ def record_score(result: dict[str, Any], path: Path, truth: GroundTruth, *, ledg
         detections=result["detections"],
         conf=result["conf"],
         iou=result["iou"],
-        recipe=_settings(path.parent),
+        recipe=Run(path.parent).read_settings(),
         revision=sha,
         dirty=dirty,
         command=provenance.command(),
@@ -140,17 +139,6 @@ def record_score(result: dict[str, Any], path: Path, truth: GroundTruth, *, ledg
     )
     with Ledger(ledger) as book:
         book.record(row)
-
-
-def _settings(run: Path) -> dict[str, Any]:
-    """The recipe of a run folder, or how an ensemble is fused; {} for any other folder."""
-    if (run / "recipe.toml").is_file():
-        return tomllib.loads((run / "recipe.toml").read_text())
-    return (
-        fusion_file.ensemble_settings(run / "fusion.json")
-        if (run / "fusion.json").is_file()
-        else {}
-    )
 
 
 def score_text(result: dict[str, Any]) -> str:

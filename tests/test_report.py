@@ -18,12 +18,14 @@ from harness.data.dataset import Dataset, load_split
 from harness.images.drawing import write_jpeg
 from harness.report.gallery import Rating, choose, rate
 from harness.report.heat_map import heat_map
-from harness.report.page import FILES, write_report
-from harness.report.plots import read_log, save_curves
+from harness.report.page import write_report
+from harness.report.plots import save_curves
+from harness.run_folder import Run, read_log
 from tests.tiny import write_tiny_voc
 
 HOSTILE = '"><script>alert(1)</script>'
 VIDEO = ("video.mp4", "video.npz", "video.csv")
+FILES = [path.name for path in Run(Path()).described]
 RUN_NAME = "<img src=x onerror=alert(1)>"
 
 

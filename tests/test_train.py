@@ -88,9 +88,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(data, tmp_
 KILLED_RUN = """
 import sys
 from pathlib import Path
-from harness.config import load_recipe
 from harness.data.dataset import load_split
-from harness.train import train
+from harness.recipe import load_recipe
+from harness.training.train import train
 data, out = Path(sys.argv[1]), Path(sys.argv[2])
 train_set, val_set = load_split(data, "train"), load_split(data, "val")
 train(load_recipe("v5n", sys.argv[3:]), train_set, val_set, out, device="cpu", resume=True)
@@ -105,6 +105,7 @@ def test_a_run_killed_in_the_middle_of_an_epoch_resumes_to_the_same_weights(data
         while not (tmp_path / "killed" / "last.pt").exists() and time.monotonic() < deadline:
             time.sleep(0.005)
         child.send_signal(signal.SIGKILL)
+    assert (tmp_path / "killed" / "last.pt").exists(), "it never came to the end of an epoch"
     assert not (tmp_path / "killed" / "best.pt").exists(), "it finished before it could be killed"
     run(data, tmp_path / "killed", "epochs=4", resume=True)
     run(data, tmp_path / "whole", "epochs=4")

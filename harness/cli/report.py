@@ -15,8 +15,9 @@ def report_command(
 ) -> None:
     """One page about a run: score, curves, sweep, and its detections on real photos and in its video."""
     from harness.report.page import write_report
+    from harness.run_folder import Run
 
-    page = out or run / "report.html"
+    page = out or Run(run).page
     headline = write_report(run, page)
     told = f"{headline.metric} {headline.value:.4f} on {headline.on}. " if headline else ""
     print(f"{told}Open {page} in a browser.")

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from evaluate.files import written_whole
 from harness.report.board_charts import local_against_public, over_time
 from harness.report.template import render
+from harness.run_folder import Run
 from submit.kaggle.standing import Leaderboard
 from submit.ledger import ScoreRow, SubmissionRow
 
@@ -197,7 +198,7 @@ def _text(value: float | None, form: str = "d") -> str:
 
 def _report(row: Entry, folder: Path) -> str:
     """The address of the run's page as seen from the folder, "" when there is none."""
-    page = Path(row.path).parent / "report.html"
+    page = Run(Path(row.path).parent).page
     return quote(Path(os.path.relpath(page, folder)).as_posix()) if page.is_file() else ""
 
 

@@ -1,6 +1,5 @@
 """A run folder -> one HTML page that opens from disk."""
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,27 +19,12 @@ from harness.data.dataset import load_split
 from harness.report.findings import findings
 from harness.report.gallery import gallery, picture_uri
 from harness.report.heat_map import HeatMap, heat_map
-from harness.report.plots import best_epoch, curves_svg, pr_points, read_log
+from harness.report.plots import best_epoch, curves_svg, pr_points
 from harness.report.template import render
-from harness.report.video_sheet import FILM, TABLE, contact_sheet
+from harness.report.video_sheet import contact_sheet
+from harness.run_folder import Run
 
 METRICS = {"voc-area": "AP50", "voc-11pt": "AP50 (11 points)", "coco": "AP50–95"}
-FILES = {
-    "recipe.toml": "what was trained and how",
-    "run.json": "where the run came from",
-    "log.jsonl": "loss of every step, AP50 of every epoch",
-    "best.pt": "the best weights",
-    "last.pt": "the state to resume from",
-    "val.npz": "candidates on validation",
-    "sweep.csv": "AP50 at each pair of thresholds",
-    "test.npz": "candidates on the test split",
-    "final.npz": "detections after the best pair",
-    "score.json": "their score",
-    "submission.csv": "the same detections, for the competition",
-    "video.mp4": "a film with what was found drawn on it",
-    "video.npz": "the boxes of each of its pictures, with times",
-    "video.csv": "those that are drawn, a row a picture",
-}
 BATCH_SIDE = 1408  # pixels
 
 
@@ -51,7 +35,7 @@ class Headline:
     on: str
 
 
-def write_report(run: Path, out: Path) -> Headline | None:
+def write_report(folder: Path, out: Path) -> Headline | None:
     """Write the page to `out` whole or not at all. -> its headline, None while there is no number yet.
 
     A section whose files the run does not have yet is left out.
@@ -59,21 +43,19 @@ def write_report(run: Path, out: Path) -> Headline | None:
     The photos are read from where the run found its data; without them the page says so. Raises InputError when the
     folder holds nothing of a run, or a file of it is damaged.
     """
-    files = {
-        name: (what, (run / name).stat().st_size)
-        for name, what in FILES.items()
-        if (run / name).is_file()
-    }
-    if not files:
-        raise InputError(f"{run}: want the folder of a run, it has none of {', '.join(FILES)}")
-    made = _json(run / "run.json")
-    score = _json(run / "score.json")
-    steps, epochs = read_log(run / "log.jsonl") if "log.jsonl" in files else ([], [])
-    cells, own_cells = sweep_csv.read_sweep(run / "sweep.csv") if "sweep.csv" in files else ([], [])
+    run = Run(folder)
+    present = {path: path.stat() for path in run.described if path.is_file()}
+    if not present:
+        names = ", ".join(path.name for path in run.described)
+        raise InputError(f"{folder}: want the folder of a run, it has none of {names}")
+    made = run.read_origin()
+    score = run.read_score()
+    steps, epochs = run.read_log()
+    cells, own_cells = sweep_csv.read_sweep(run.sweep) if run.sweep in present else ([], [])
     grid = heat_map(cells) if cells else None
-    newest = max((run / name).stat().st_mtime for name in files)
+    newest = max(stat.st_mtime for stat in present.values())
     values: dict[str, Any] = {
-        "name": run.resolve().name,
+        "name": folder.resolve().name,
         "run": made,
         "data_name": Path(made["data"]).name if made else "",
         "headline": _headline(score, grid, epochs),
@@ -83,9 +65,9 @@ def write_report(run: Path, out: Path) -> Headline | None:
         "sweep": grid,
         "own_cells": own_cells,
         "curves": curves_svg(steps, epochs),
-        "first_batch": _first_batch(run / "first_batch.jpg"),
-        "recipe": (run / "recipe.toml").read_text() if "recipe.toml" in files else "",
-        "files": files,
+        "first_batch": _first_batch(run.first_batch),
+        "recipe": run.recipe.read_text() if run.recipe in present else "",
+        "files": {path.name: (run.described[path], stat.st_size) for path, stat in present.items()},
     }
     values |= _seen(run, made, score) | _filmed(run)
     with written_whole(out) as scratch:
@@ -94,7 +76,7 @@ def write_report(run: Path, out: Path) -> Headline | None:
     return headline
 
 
-def _seen(run: Path, made: dict[str, Any], score: dict[str, Any]) -> dict[str, Any]:
+def _seen(run: Run, made: dict[str, Any], score: dict[str, Any]) -> dict[str, Any]:
     """Pictures, counts, curves and errors of the detections beside their truth, or why there are none."""
     split = score.get("split") or "test"
     values: dict[str, Any] = {
@@ -105,11 +87,11 @@ def _seen(run: Path, made: dict[str, Any], score: dict[str, Any]) -> dict[str, A
         "pr": {},
         "why": None,
     }
-    if not (run / "final.npz").is_file():
+    if not run.final.is_file():
         return values
     if not made:
         return values | {"gallery_note": "run.json, which says where the photos are, is missing"}
-    dets = Detections.load(run / "final.npz")
+    dets = Detections.load(run.final)
     try:
         images = made.get("images")
         data = load_split(Path(made["data"]), split, images=Path(images) if images else None)
@@ -128,10 +110,10 @@ def _seen(run: Path, made: dict[str, Any], score: dict[str, Any]) -> dict[str, A
     }
 
 
-def _filmed(run: Path) -> dict[str, Any]:
+def _filmed(run: Run) -> dict[str, Any]:
     """The moments of the run's film, or why there are none."""
     values: dict[str, Any] = {"film": None, "film_note": ""}
-    if not any((run / name).is_file() for name in (FILM, TABLE)):
+    if not any(path.is_file() for path in (run.video, run.video_table)):
         return values
     try:
         return values | {"film": contact_sheet(run)}
@@ -188,17 +170,6 @@ def _first_batch(path: Path) -> str:
     from harness.images.photos import read_photo
 
     return picture_uri(read_photo(path), BATCH_SIDE)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """The object in a file, {} when there is none."""
-    if not path.is_file():
-        return {}
-    try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(f"{path}: want JSON: {error}") from None
-    return content
 
 
 def _duration(seconds: float) -> str:

@@ -3,37 +3,21 @@
 matplotlib is imported inside: whoever trains without drawing does not wait for it.
 """
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluate.exceptions import InputError
 from evaluate.files import written_whole
 from evaluate.metrics.voc import PrecisionRecall
 from harness.report.figure import COLOURS, INK, PANEL, style, svg
+from harness.run_folder import LogLine, read_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Line = dict[str, Any]  # of log.jsonl
 
-
-def read_log(path: Path) -> tuple[list[Line], list[Line]]:
-    """The lines of steps and the lines of epochs. A last line cut short by a kill is left out."""
-    try:
-        lines = [
-            json.loads(line)
-            for line in path.read_text().splitlines(keepends=True)
-            if line.endswith("\n")
-        ]
-    except ValueError as error:
-        raise InputError(f"{path}: want one JSON object a line: {error}") from None
-    return [line for line in lines if "loss" in line], [line for line in lines if "map" in line]
-
-
-def best_epoch(epochs: list[Line]) -> tuple[float, int, str]:
+def best_epoch(epochs: list[LogLine]) -> tuple[float, int, str]:
     """The highest AP50, its epoch (from 1) and whether "model" or "ema" reached it; the first of equals."""
     scored = [
         (value, line["epoch"] + 1, which) for line in epochs for which, value in line["map"].items()
@@ -55,13 +39,13 @@ def save_curves(log: Path, out: Path) -> None:
             figure.savefig(scratch, format="png", dpi=150)
 
 
-def curves_svg(steps: list[Line], epochs: list[Line]) -> list[str]:
+def curves_svg(steps: list[LogLine], epochs: list[LogLine]) -> list[str]:
     """The same panels as SVG elements; one that has no data yet is left out."""
     panels = (("Training loss", plot_loss, steps), ("AP50 on validation", plot_map, epochs))
     return [svg(name, plot, lines) for name, plot, lines in panels if lines]
 
 
-def plot_loss(axes: "Axes", steps: list[Line]) -> None:
+def plot_loss(axes: "Axes", steps: list[LogLine]) -> None:
     """The total of every step in a faint line; the mean of each epoch, total and parts, in strong ones."""
     from matplotlib.ticker import LogLocator, MaxNLocator
 
@@ -86,7 +70,7 @@ def plot_loss(axes: "Axes", steps: list[Line]) -> None:
     axes.legend(loc="upper right", ncols=2)
 
 
-def plot_map(axes: "Axes", epochs: list[Line]) -> None:
+def plot_map(axes: "Axes", epochs: list[LogLine]) -> None:
     """AP50 of the model and of its average after each epoch, the best one ringed."""
     from matplotlib.ticker import MaxNLocator
 

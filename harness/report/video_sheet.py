@@ -1,7 +1,6 @@
 """Moments of the film that `harness video` made in a run's folder, as pictures."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -10,8 +9,8 @@ from evaluate.tracking.highlights import counts, doubt, peaks, spacing
 from evaluate.tracking.video_table import Footage
 from harness.images.letterbox import Image
 from harness.report.gallery import picture_uri
+from harness.run_folder import Run
 
-FILM, TABLE = "video.mp4", "video.npz"
 CONF = 0.25  # boxes of a lower score are not drawn, where `harness video` was not told otherwise
 SIDE = 720  # pixels of a picture's longer side
 
@@ -36,7 +35,7 @@ class ContactSheet:
     rows: dict[str, list[Still]]
 
 
-def contact_sheet(run: Path) -> ContactSheet:
+def contact_sheet(run: Run) -> ContactSheet:
     """The moments with the most boxes and, of the others, with the most uncertain ones, as the film shows them.
 
     Raises InputError when film or table is gone, damaged or of another video, and where PyAV is missing.
@@ -44,16 +43,16 @@ def contact_sheet(run: Path) -> ContactSheet:
     from harness.video.pipeline import shown
     from harness.video.stills import stills
 
-    for name, option in ((FILM, "--out"), (TABLE, "--npz")):
-        if not (run / name).is_file():
-            raise InputError(f"{name} is missing, which `harness video {option}` writes")
-    footage = Footage.load(run / TABLE)
+    for path, option in ((run.video, "--out"), (run.video_table, "--npz")):
+        if not path.is_file():
+            raise InputError(f"{path.name} is missing, which `harness video {option}` writes")
+    footage = Footage.load(run.video_table)
     footage = footage.take(shown(footage, CONF))
     boxes, bits = counts(footage), doubt(footage)
     busy = peaks(boxes, footage)
     unsure = peaks(bits, footage, besides=busy)
 
-    shots = stills(run / FILM, footage, busy + unsure)  # one at a time: a picture is large
+    shots = stills(run.video, footage, busy + unsure)  # one at a time: a picture is large
     seen = [
         _still(footage, row, bits[row], image)
         for row, image in zip(busy + unsure, shots, strict=True)

@@ -28,14 +28,14 @@ from evaluate.nms import nms
 from evaluate.tables import GroundTruth
 from harness.build import build
 from harness.data.dataset import Dataset
-from harness.device import pick_device, pick_precision
+from harness.device import device_name, pick_device, pick_precision
 from harness.images.batching import train_batches
 from harness.images.drawing import draw_boxes, grid, write_jpeg
 from harness.images.photos import Photos
 from harness.inference.predict import forward, predict
 from harness.recipe import Recipe
 from harness.report.plots import save_curves
-from harness.run_folder import open_run
+from harness.run_folder import Run
 from harness.training.augment import Augment
 from harness.training.ema import Ema
 from harness.weights import catalogue, checkpoint
@@ -54,7 +54,15 @@ def train(
     """
     on = pick_device(device)
     precision = pick_precision(recipe.precision, on)
-    open_run(recipe, train_set, val_set, out, on, precision, resume)
+    run = Run(out)
+    run.begin(
+        recipe,
+        train_set,
+        val_set,
+        device=device_name(on),
+        precision=str(precision).removeprefix("torch."),
+        resume=resume,
+    )
 
     torch.manual_seed(recipe.seed)
     if on.type == "cpu":
@@ -71,8 +79,8 @@ def train(
     optimizer = build_optimizer(model, recipe)
     scaler = torch.amp.GradScaler(on.type, enabled=precision == torch.float16)
     done, best = 0, -1.0
-    if resume and (out / "last.pt").exists():
-        done, best = _restore(out, model, ema, optimizer, scaler)
+    if resume and run.last.exists():
+        done, best = _restore(run, model, ema, optimizer, scaler)
 
     bar = tqdm(
         total=recipe.epochs * epoch_steps,
@@ -83,7 +91,7 @@ def train(
     )
     with (
         bar,
-        open(out / "log.jsonl", "a" if done else "w") as log,
+        open(run.log, "a" if done else "w") as log,
         SummaryWriter(out, purge_step=done * epoch_steps) as board,
     ):
         for epoch in range(done, recipe.epochs):
@@ -101,7 +109,7 @@ def train(
             )
             for step, (images, targets) in enumerate(batches, start=epoch * epoch_steps):
                 if step == 0:
-                    _picture(images, targets, model.classes, out / "first_batch.jpg")
+                    _picture(images, targets, model.classes, run.first_batch)
                 lr = set_rates(optimizer, recipe, step, epoch_steps)
                 parts = train_step(model, images, targets, optimizer, scaler, recipe, precision)
                 ema.update(model)
@@ -135,7 +143,7 @@ def train(
                 winner = max(scores, key=lambda name: scores[name])
                 state = (ema.model if winner == "ema" else model).state_dict()
                 found = {"state": state, "epoch": epoch, "map": best, "is": winner}
-                checkpoint.save(checkpoint.describe(recipe, model) | found, out / "best-so-far.pt")
+                checkpoint.save(checkpoint.describe(recipe, model) | found, run.best_so_far)
             content = {
                 "model": model.state_dict(),
                 "ema": ema.model.state_dict(),
@@ -147,11 +155,11 @@ def train(
                 "epochs_done": epoch + 1,
                 "best": best,
             }
-            checkpoint.save(content, out / "last.pt")
+            checkpoint.save(content, run.last)
 
-    save_curves(out / "log.jsonl", out / "curves.png")
-    if (out / "best-so-far.pt").exists():
-        os.replace(out / "best-so-far.pt", out / "best.pt")
+    save_curves(run.log, run.curves)
+    if run.best_so_far.exists():
+        os.replace(run.best_so_far, run.best)
     return best
 
 
@@ -281,21 +289,21 @@ def _start_from(name: str, model: Detector) -> None:
 
 
 def _restore(
-    out: Path,
+    run: Run,
     model: nn.Module,
     ema: Ema[Detector],
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
 ) -> tuple[int, float]:
     """Go back to the end of the last whole epoch. -> epochs done, best AP50 so far."""
-    content = checkpoint.load(out / "last.pt")
+    content = checkpoint.load(run.last)
     model.load_state_dict(content["model"])
     ema.model.load_state_dict(content["ema"])
     ema.steps = content["ema_steps"]
     optimizer.load_state_dict(content["optimizer"])
     if content.get("scaler"):  # empty but in float16
         scaler.load_state_dict(content["scaler"])
-    log = out / "log.jsonl"
+    log = run.log
     kept = []
     for line in log.read_text().splitlines(keepends=True):
         if not line.endswith("\n") or json.loads(line)["epoch"] >= content["epochs_done"]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from evaluate.exceptions import InputError
 from harness.recipe import Recipe
+from harness.run_folder import Run, weights_in
 from harness.weights import checkpoint
 
 State = dict[str, Tensor]
@@ -66,8 +67,8 @@ def _members(path: Path) -> Iterator[Member]:
         raise InputError(
             f"{path}: is the backbone {weights.architecture}, want weights of a detector"
         )
-    yield Member(str(checkpoint.in_run(path)), recipe, weights.classes, weights.state)
-    last = path / "last.pt"
+    yield Member(str(weights_in(path)), recipe, weights.classes, weights.state)
+    last = Run(path).last
     if last.is_file():
         content = checkpoint.load(last)
         for kind in ("model", "ema"):

@@ -15,6 +15,7 @@ from typing import Any
 from evaluate.exceptions import InputError
 from evaluate.files import written_whole
 from harness.data.download import Progress, download
+from harness.run_folder import Run
 
 MB = 2**20
 _YOLOV5 = "https://github.com/ultralytics/yolov5/releases/download/v7.0/"
@@ -202,9 +203,7 @@ def inspect(path: Path) -> dict[str, Any]:
     from models.weights import foreign_classes
 
     if path.is_dir():
-        raise InputError(
-            f"{path}: want a weight file, such as {path / 'best.pt'}, this is a folder"
-        )
+        raise InputError(f"{path}: want a weight file, such as {Run(path).best}, this is a folder")
     weights, recipe = read_weights(path)
     with open(path, "rb") as file:
         zipped = file.read(2) == b"PK"

@@ -12,6 +12,7 @@ from evaluate.exceptions import InputError
 from evaluate.files import written_whole
 from harness.build import build
 from harness.recipe import Recipe, load_recipe
+from harness.run_folder import weights_in
 from models.darknet_weights import read_darknet
 from models.detector import Detector
 from models.weights import Weights, WeightsError, foreign_classes, read_resnet, read_yolov5
@@ -56,7 +57,7 @@ def read_weights(path: Path) -> tuple[Weights, Recipe | None]:
     Official files are YOLOv5's .pt and Darknet's yolov3.weights, which come with the default recipe of their model, and
     the backbones darknet53.conv.74 and torchvision's ResNets, which have none. Raises InputError naming the file.
     """
-    path = in_run(path)
+    path = weights_in(path)
     if not path.is_file():
         raise InputError(
             f"{path}: no such file; want a run folder, a checkpoint, or a name of `harness weights list`"
@@ -89,16 +90,6 @@ def load_detector(path: Path) -> tuple[Detector, Recipe]:
     model = build(recipe, weights.classes)
     model.load_state_dict(weights.state)
     return model.eval(), recipe
-
-
-def in_run(path: Path) -> Path:
-    """A run folder's best weights, those so far where it has not finished; another path as it is."""
-    if not path.is_dir():
-        return path
-    return next(
-        (path / name for name in ("best.pt", "best-so-far.pt") if (path / name).is_file()),
-        path / "best.pt",
-    )
 
 
 def _is_ours(path: Path) -> bool:
