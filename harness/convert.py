@@ -18,7 +18,7 @@ from evaluate.exchange.coco_json import (
 from evaluate.exchange.dataframes import read_csv, write_csv
 from evaluate.tables import Detections, GroundTruth
 from harness.data.coco import CocoJson
-from harness.data.dataset import load_photos, load_split, load_truth, open_source
+from harness.data.dataset import load_truth, open_data
 from harness.data.records import measure, refuse_split
 from submit.csv import formats
 from submit.csv.profile import Profile, load_profile
@@ -70,15 +70,14 @@ def known_from(
     if data is not None and truth is not None:
         raise InputError("want either --data DATA --split SPLIT or --truth, both are there")
     if data is not None:
-        source = open_source(data, images)
-        image_ids, photos = load_photos(data, split, images=images)
-        classes = source.classes()
+        opened = open_data(data, images)
+        (image_ids, photos), classes = opened.photos(split), opened.classes
         numbers = (
-            CocoNumbers.read(source.files[split])
-            if isinstance(source, CocoJson)
+            CocoNumbers.read(opened.reader.files[split])
+            if isinstance(opened.reader, CocoJson)
             else CocoNumbers.of(image_ids, classes)
         )
-        answers = load_split(data, split, images=images).truth if annotated else None
+        answers = opened.load(split).truth if annotated else None
         return Known(image_ids, classes, numbers, answers, photos)
     if truth is None:
         return None

@@ -12,7 +12,7 @@ import pytest
 from evaluate.exceptions import DownloadError, InputError
 from harness.data import download as download_module
 from harness.data import voc2007
-from harness.data.dataset import load_split, splits_of
+from harness.data.dataset import load_split, open_data
 from harness.data.download import download
 from tests.test_data_formats import write_voc
 
@@ -176,7 +176,7 @@ def test_voc2007_is_fetched_unpacked_and_split(voc_site, tmp_path):
     out = tmp_path / "data"
     assert voc2007.fetch(out) == out / "VOC2007"
     assert sorted(path.name for path in out.iterdir()) == ["VOC2007", "test.tar", "trainval.tar"]
-    assert splits_of(out) == ("report_train", "report_val", "test", "trainval")
+    assert open_data(out).splits == ("report_train", "report_val", "test", "trainval")
     data = load_split(out, "test")
     assert data.truth.image_ids == ("c.jpg",) and len(data.truth.classes) == 20
     voc2007.fetch(out)

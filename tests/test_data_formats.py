@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from evaluate.exceptions import InputError
-from harness.data.dataset import find_photos, load_photos, load_split, load_truth, splits_of
+from harness.data.dataset import load_split, load_truth, open_data
+from harness.images.photo_files import find_photos
 
 NAMES = ("cat", "dog", "person")
 # photo -> (width, height) and its objects as class, xyxy
@@ -128,7 +129,7 @@ def test_every_format_gives_the_same_truth(tmp_path, kind):
         (50, 30),
         (48, 64),
     ]
-    assert splits_of(tmp_path) == ("val",)
+    assert open_data(tmp_path).splits == ("val",)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -142,7 +143,7 @@ def test_photos_are_found_without_annotations(tmp_path, kind):
         file.write_text(json.dumps({key: content[key] for key in ("images", "categories")}))
     if kind == "list":
         write_text(tmp_path / "val.txt", "a.jpg\nb.jpg\nc.jpg\n")
-    assert load_photos(tmp_path, "val") == (expected.truth.image_ids, expected.photos)
+    assert open_data(tmp_path).photos("val") == (expected.truth.image_ids, expected.photos)
 
 
 def test_voc_corners_count_from_one_and_include_the_last_pixel(tmp_path):
@@ -266,7 +267,7 @@ def test_class_lists_of_the_devkit_are_not_splits(tmp_path):
     write_voc(tmp_path)
     write_text(tmp_path / "ImageSets/Main/cat_val.txt", "a  1\nb -1\nc  0\n")
     write_text(tmp_path / "ImageSets/Main/report_val.txt", "a\n")
-    assert splits_of(tmp_path) == ("report_val", "val")
+    assert open_data(tmp_path).splits == ("report_val", "val")
     with pytest.raises(InputError, match="no split cat_val; there is report_val, val"):
         load_split(tmp_path, "cat_val")
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from evaluate.exceptions import InputError
-from harness.data.dataset import load_photos, load_split
+from harness.data.dataset import load_split, open_data
 from tests.test_data_formats import (
     WRITE,
     write_coco,
@@ -194,7 +194,7 @@ def test_all_faults_are_named_at_once_up_to_ten(tmp_path):
     assert re.findall(r"want \S+/(\d\d).jpg", message) == [f"{i:02d}" for i in range(10)]
     assert message.endswith(f"; and 3 more, `harness data check {tmp_path}` lists them")
     with pytest.raises(InputError, match="and 2 more"):
-        load_photos(tmp_path, "val")
+        open_data(tmp_path).photos("val")
 
 
 # (format, injury, boxes skipped of those written); the photo a.jpg is 40 x 20

@@ -8,7 +8,7 @@ import pytest
 
 from evaluate.exceptions import InputError
 from harness.data import demo, demo_shapes
-from harness.data.dataset import load_split, splits_of
+from harness.data.dataset import load_split, open_data
 from harness.data.demo import draw_scene, make_demo
 from harness.data.doctor import diagnose
 
@@ -53,7 +53,7 @@ def test_it_loads_with_no_finding_and_every_class(small):
         "rocket",
         "star",
     )
-    assert splits_of(small) == ("test", "train", "val")
+    assert open_data(small).splits == ("test", "train", "val")
     data = load_split(small, "train")
     assert len(data.photos) == 30 and data.skipped == ()
     assert all(found.splits["train"].per_class.values())

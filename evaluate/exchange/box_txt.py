@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from evaluate.exceptions import refuse
+from evaluate.exchange.names import bare_names
 from evaluate.exchange.rows import (
     Found,
     as_table,
-    bare_names,
     faults,
     number,
     numbered_lines,

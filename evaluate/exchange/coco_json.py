@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from evaluate.exceptions import InputError, refuse
-from evaluate.exchange.rows import PHOTO_SUFFIX, Found, as_table, faults
+from evaluate.exchange.names import bare_name
+from evaluate.exchange.rows import Found, as_table, faults
 from evaluate.files import written_whole
 from evaluate.tables import Array, Boxes, Detections, GroundTruth
 
@@ -147,7 +148,7 @@ def _found(
         {str(n): row for row, n in enumerate(names.values())}
         for names in (numbers.images, numbers.classes)
     )
-    bare = [PHOTO_SUFFIX.sub("", image_id) for image_id in numbers.images]
+    bare = [bare_name(image_id) for image_id in numbers.images]
     shared = {name for name, _ in _repeated(bare)}
     image_at = {name: row for row, name in enumerate(bare) if name not in shared} | image_at
     want = {"image_id", "category_id", "bbox", *(["score"] if scored else [])}

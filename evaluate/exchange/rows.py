@@ -1,16 +1,13 @@
 """What the readers and writers of other tools' files share: all offenders in one message, files written whole."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from evaluate.exceptions import InputError, refuse
+from evaluate.exceptions import InputError
 from evaluate.tables import Array, Boxes
-
-PHOTO_SUFFIX = re.compile(r"\.(jpe?g|png|bmp|webp|tiff?)\Z", re.IGNORECASE)
 
 Table = TypeVar("Table", bound=Boxes)
 
@@ -56,21 +53,6 @@ def as_table(
     build: Any = kind
     table: Table = build(image_ids, classes, found.image, found.label, found.xyxy, last)
     return table
-
-
-def bare_names(image_ids: Sequence[str]) -> dict[str, int]:
-    """What the devkit and YOLO call an image (its id without a photo's suffix) -> its row.
-
-    Raises BadRows when two images would have one name.
-    """
-    rows_of: dict[str, list[int]] = {}
-    for row, image_id in enumerate(image_ids):
-        rows_of.setdefault(PHOTO_SUFFIX.sub("", image_id), []).append(row)
-    shared = {
-        name: [image_ids[row] for row in rows] for name, rows in rows_of.items() if len(rows) > 1
-    }
-    refuse([f"{' and '.join(ids)} would both be {name!r} there" for name, ids in shared.items()])
-    return {name: rows[0] for name, rows in rows_of.items()}
 
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:

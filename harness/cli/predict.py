@@ -2,13 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from evaluate.exceptions import InputError
 from evaluate.tables import GroundTruth
 from harness.cli.options import Data, Split, bar
+
+if TYPE_CHECKING:
+    from harness.data.dataset import OpenedData
 
 
 def predict_command(
@@ -64,8 +67,9 @@ def predict_command(
     ] = 3000,
 ) -> None:
     """Run a detector over photos; writes its candidates before NMS. Under torchrun, each process takes a share."""
-    from harness.data.dataset import find_photos, load_photos, open_source
+    from harness.data.dataset import open_data
     from harness.device import device_of, photo_threads
+    from harness.images.photo_files import find_photos
     from harness.images.photos import Photos
     from harness.inference import views as augmentation
     from harness.inference.backends import open_model
@@ -78,9 +82,10 @@ def predict_command(
         if value is not None and value < 1:
             raise InputError(f"predict: {flag} {value}: want at least 1")
     if data is not None:
-        image_ids, paths = load_photos(data, split, images=images[0] if images else None)
-        classes = open_source(data, images[0] if images else None).classes()
+        opened = open_data(data, images[0] if images else None)
+        (image_ids, paths), classes = opened.photos(split), opened.classes
     elif images:
+        opened = None
         (image_ids, paths), classes = find_photos(images), None
     else:
         raise InputError("predict: want --data DATA --split SPLIT, or --images")
@@ -91,7 +96,7 @@ def predict_command(
     looks = augmentation.parse_views(text, size or trained, model.stride_max)
     photos = Photos(mine) if len(looks) > 1 else Photos(mine, cache_bytes=0)
     if trunk.itemsize < 4 and share.rank == 0:
-        truth = _truth(data, split, images)
+        truth = _truth(opened, split)
         for line in beside_float32(model, paths, truth, size=looks[0].size, precision=trunk):
             print(line, file=sys.stderr)
     with bar(
@@ -150,11 +155,9 @@ def export_command(
     print(f"{file}: {recipe.model}, {len(model.classes)} classes, {recipe.size} pixels")
 
 
-def _truth(data: Path | None, split: str, images: list[Path] | None) -> GroundTruth | None:
+def _truth(opened: "OpenedData | None", split: str) -> GroundTruth | None:
     """The split's truth; None where there is none that can be read: a test split need not have any."""
-    from harness.data.dataset import load_split
-
     try:
-        return load_split(data, split, images=images[0] if images else None).truth if data else None
+        return opened.load(split).truth if opened else None
     except InputError:
         return None

@@ -23,14 +23,13 @@ def train_command(
     device: Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
     """Train a detector; leaves OUT/best.pt, the weights with the best AP50 on the validation split."""
-    from harness.data.dataset import load_split
+    from harness.data.dataset import open_data
     from harness.recipe import load_recipe
     from harness.training import train as training
 
     settings = load_recipe(recipe, overrides)
-    train_set, val_set = (
-        load_split(data, split, images=images) for split in (train_split, val_split)
-    )
+    opened = open_data(data, images)
+    train_set, val_set = opened.load(train_split), opened.load(val_split)
     for dataset in (train_set, val_set):
         say_skipped(dataset)
     best = training.train(settings, train_set, val_set, out, device=device, resume=resume)

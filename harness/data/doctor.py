@@ -17,8 +17,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from evaluate.exceptions import InputError
-from harness.data.dataset import open_source
-from harness.data.records import Object, Problem, Record, Size, Source, orientation, unusable
+from harness.data.layout import open_reader
+from harness.data.records import AnnotationReader, Object, Problem, Record, Size, unusable
+from harness.images.photo_files import orientation
 
 THREADS = 4
 SMALL, LARGE = 32**2, 96**2  # COCO's borders between small, medium and large boxes, pixels
@@ -114,7 +115,7 @@ def diagnose(
     progress: wraps the list of photos as they are decoded (tqdm does).
     """
     try:
-        source = open_source(data, images)
+        source = open_reader(data, images)
         classes, splits = source.classes(), source.splits()
     except InputError as error:
         return Diagnosis(data, (), {}, (Problem(str(data), None, "", str(error)),))
@@ -183,7 +184,7 @@ def _examine(path: Path, image_id: str) -> _Photo:
 
 
 def _check_split(
-    source: Source,
+    source: AnnotationReader,
     split: str,
     classes: tuple[str, ...],
     photos: dict[str, Path],

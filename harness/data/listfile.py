@@ -28,12 +28,13 @@ class ListFiles:
         self.lists = {path.stem: path for path in lists}
         self.folder = lists[0].parent
         self.images = images
+        self._lines: dict[Path, dict[int, list[str]]] = {}  # of each list that was read
 
     def _find_images(self) -> Path:
         """The folder beside the lists that holds the first photo."""
         tried = [self.folder / name for name in ("JPEGImages", "images", ".")]
         first = next(
-            (words[0] for path in self.lists.values() for words in _rows(path).values()), ""
+            (words[0] for path in self.lists.values() for words in self._rows(path).values()), ""
         )
         for folder in tried:
             if first and (folder / first).is_file():
@@ -55,7 +56,7 @@ class ListFiles:
         folder = self.images or self._find_images()
         photos: dict[str, Path] = {}
         problems = []
-        for line, (image_id, *_) in _rows(list_file).items():
+        for line, (image_id, *_) in self._rows(list_file).items():
             if image_id in photos:
                 problems.append(
                     Problem(str(list_file), line, image_id, f"{image_id} is listed twice")
@@ -71,7 +72,7 @@ class ListFiles:
     ) -> tuple[list[Record], list[Problem]]:
         list_file, classes = str(self.lists[split]), self.classes()
         records, problems = [], []
-        for line, (image_id, *words) in _rows(self.lists[split]).items():
+        for line, (image_id, *words) in self._rows(self.lists[split]).items():
             objects = []
             for start in range(0, len(words), 5):
                 written = " ".join(words[start : start + 5])
@@ -91,7 +92,8 @@ class ListFiles:
             records.append(Record(image_id, objects, list_file))
         return records, problems
 
-
-def _rows(path: Path) -> dict[int, list[str]]:
-    """Line number -> the line's words."""
-    return {line: text.split() for line, text in numbered_lines(path)}
+    def _rows(self, path: Path) -> dict[int, list[str]]:
+        """Line number -> the line's words."""
+        if path not in self._lines:
+            self._lines[path] = {line: text.split() for line, text in numbered_lines(path)}
+        return self._lines[path]

@@ -4,7 +4,6 @@ A reader never stops at the first thing that is wrong: it goes on, and returns w
 The loader then refuses all of them in one message, and the doctor lists them.
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,12 @@ from typing import NamedTuple, Protocol
 from PIL import Image, UnidentifiedImageError
 
 from evaluate.exceptions import InputError, refuse
+from harness.images.photo_files import upright_size
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 VOC_CLASSES = tuple(
     "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person pottedplant "
     "sheep sofa train tvmonitor".split()
 )
-EXIF_ORIENTATION = 0x0112
 
 XYXY = tuple[float, float, float, float]
 Size = tuple[int, int]  # height, width
@@ -55,7 +53,7 @@ class Record(NamedTuple):
     declared_name: str | None = None  # what the file calls its photo, true or not
 
 
-class Source(Protocol):
+class AnnotationReader(Protocol):
     """A data set in one format, opened: its layout is known, its annotations are not read yet."""
 
     def splits(self) -> tuple[str, ...]:
@@ -105,20 +103,6 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
     return [(n, line.strip()) for n, line in enumerate(text.splitlines(), start=1) if line.strip()]
 
 
-def list_photos(folder: Path) -> list[str]:
-    """Every photo below a folder as a sorted POSIX path relative to it; hidden files and folders are passed over."""
-    found = []
-    for here, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        inside = Path(here).relative_to(folder)
-        found += [
-            (inside / name).as_posix()
-            for name in files
-            if name.lower().endswith(PHOTO_SUFFIXES) and not name.startswith(".")
-        ]
-    return sorted(found)
-
-
 def measure(photos: Mapping[str, Path]) -> tuple[dict[str, Size], list[Problem]]:
     """image_id -> (height, width) from the files' headers, and a problem for each that is not a photo.
 
@@ -135,18 +119,6 @@ def measure(photos: Mapping[str, Path]) -> tuple[dict[str, Size], list[Problem]]
         except (OSError, Image.DecompressionBombError) as error:
             problems.append(Problem(str(path), None, image_id, f"photo cannot be read: {error}"))
     return sizes, problems
-
-
-def upright_size(path: Path) -> Size:
-    """(height, width) of a photo turned as its EXIF orientation says, from the header. Raises what PIL raises."""
-    with Image.open(path) as image:
-        width, height = image.size
-        return (width, height) if orientation(image) >= 5 else (height, width)
-
-
-def orientation(image: Image.Image) -> int:
-    """EXIF's 1 (upright) to 8; from 5 on, the sides are swapped."""
-    return int(image.getexif().get(EXIF_ORIENTATION, 1)) if "exif" in image.info else 1
 
 
 def unusable(xyxy: XYXY, size: tuple[float, float]) -> str:

@@ -5,21 +5,22 @@ Source: http://host.robots.ox.ac.uk/pascal/VOC/voc2007/devkit_doc_07-Jun-2007.pd
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from xml.parsers import expat
 
+from evaluate.exchange.names import PHOTO_SUFFIXES
 from harness.data.records import (
-    PHOTO_SUFFIXES,
     VOC_CLASSES,
     Object,
     Problem,
     Record,
     Size,
     from_inclusive,
-    list_photos,
     numbered_lines,
     read_classes,
 )
+from harness.images.photo_files import list_photos
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -30,6 +31,7 @@ class Voc:
     def __init__(self, root: Path, images: Path | None = None) -> None:
         self.root = root
         self.images = images or root / "JPEGImages"
+        self._parsed: dict[Path, tuple[Record | None, list[Problem]]] = {}  # by annotation
 
     def splits(self) -> tuple[str, ...]:
         """The lists in ImageSets/Main, less the devkit's CLASS_SPLIT.txt with a flag beside each name."""
@@ -53,7 +55,7 @@ class Voc:
             return read_classes(self.root / "classes.txt")
         names = set()
         for path in (self.root / "Annotations").glob("*.xml"):
-            record, _ = read_xml(path, "")
+            record, _ = self._annotation(path, "")
             names |= {o.name for o in record.objects} if record else set()
         return VOC_CLASSES if names <= set(VOC_CLASSES) else tuple(sorted(names))
 
@@ -81,13 +83,22 @@ class Voc:
     ) -> tuple[list[Record], list[Problem]]:
         records, problems = [], []
         for image_id in photos:
-            record, wrong = read_xml(
-                self.root / "Annotations" / f"{image_id.rpartition('.')[0]}.xml", image_id
-            )
+            stem = image_id.rpartition(".")[0]
+            record, wrong = self._annotation(self.root / "Annotations" / f"{stem}.xml", image_id)
             problems += wrong
             if record:
                 records.append(record)
         return records, problems
+
+    def _annotation(self, path: Path, image_id: str) -> tuple[Record | None, list[Problem]]:
+        """`read_xml` once per file: `classes` has read it already, before its photo was known."""
+        if path not in self._parsed:
+            self._parsed[path] = read_xml(path, image_id)
+        record, problems = self._parsed[path]
+        return (
+            record and record._replace(image_id=image_id),
+            [replace(problem, image_id=image_id) for problem in problems],
+        )
 
 
 def read_xml(path: Path, image_id: str) -> tuple[Record | None, list[Problem]]:

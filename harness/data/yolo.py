@@ -16,15 +16,15 @@ from typing import Any
 import yaml
 
 from evaluate.exceptions import InputError
+from evaluate.exchange.names import PHOTO_SUFFIXES
 from harness.data.records import (
-    PHOTO_SUFFIXES,
     Object,
     Problem,
     Record,
     Size,
-    list_photos,
     numbered_lines,
 )
+from harness.images.photo_files import list_photos
 
 
 class YoloTxt:

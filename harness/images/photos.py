@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from evaluate.exceptions import InputError
-from harness.data.records import upright_size
 from harness.images.letterbox import Image
+from harness.images.photo_files import upright_size
 
 
 class Photos:

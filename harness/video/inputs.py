@@ -12,7 +12,7 @@ import cv2
 from av.stream import Stream
 
 from evaluate.exceptions import InputError
-from harness.data.records import PHOTO_SUFFIXES
+from evaluate.exchange.names import PHOTO_SUFFIXES
 from harness.images.photos import read_photo
 from harness.video.shots import Shots
 from harness.video.source import Event, Picture, Source, VideoFile

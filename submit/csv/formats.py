@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from evaluate.exceptions import InputError, refuse
-from evaluate.exchange.rows import PHOTO_SUFFIX
+from evaluate.exchange.names import bare_name
 from evaluate.files import written_whole
 from evaluate.tables import Array, Detections
 from submit.csv import cells
@@ -233,7 +233,7 @@ def _refuse_other_images(sample: Path, wanted: Collection[str], there: Collectio
         (set(there) - set(wanted), "not all images of the table, it lacks"),
     ):
         if extra:
-            bare = {PHOTO_SUFFIX.sub("", name) for name in there}
+            bare = {bare_name(name) for name in there}
             hint = "; want image_suffix in a profile file?" if extra <= bare else ""
             raise InputError(
                 f"{sample} lists {what}: {len(extra)}, such as {', '.join(sorted(extra)[:5])}{hint}"

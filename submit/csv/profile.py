@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from evaluate.exceptions import InputError
-from evaluate.exchange.rows import PHOTO_SUFFIX
+from evaluate.exchange.names import bare_name
 
 PROFILES = Path(__file__).parent / "profiles"
 DEFAULT = "voc-list"
@@ -129,7 +129,7 @@ class Profile:
         """What the CSV calls each image. Raises InputError where two would have one name."""
         if self.image_suffix is None:
             return list(images)
-        names = [PHOTO_SUFFIX.sub("", image) + self.image_suffix for image in images]
+        names = [bare_name(image) + self.image_suffix for image in images]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise InputError(f"two images would both be {twice!r} in the CSV")
