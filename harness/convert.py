@@ -18,8 +18,7 @@ from evaluate.exchange.coco_json import (
 from evaluate.exchange.dataframes import read_csv, write_csv
 from evaluate.tables import Detections, GroundTruth
 from harness.data.coco import CocoJson
-from harness.data.dataset import load_truth, open_data
-from harness.data.records import measure, refuse_split
+from harness.data.dataset import OpenedData, load_truth, open_data
 from submit.csv import formats
 from submit.csv.profile import Profile, load_profile
 
@@ -37,22 +36,16 @@ class Known:
     classes: tuple[str, ...]
     numbers: CocoNumbers  # theirs in COCO files
     truth: GroundTruth | None = None
-    photos: tuple[Path, ...] | None = None  # in step with image_ids
+    data: OpenedData | None = None
+    split: str = ""  # of data
 
     def sizes(self, image_ids: Sequence[str]) -> list[Size]:
-        """(height, width) of each of the photos. Raises InputError naming images without a photo that can be read."""
-        if self.photos is None:
+        """(height, width) of these photos. Raises InputError where there is no DATA to open them."""
+        if self.data is None:
             raise InputError(
                 "YOLO's boxes are shares of the photo: want --data DATA --split SPLIT, for the photos' sizes"
             )
-        sizes, problems = measure(dict(zip(self.image_ids, self.photos, strict=True)))
-        refuse_split(problems, self.photos[0].parent)
-        unknown = [name for name in image_ids if name not in sizes]
-        if unknown:
-            raise InputError(
-                f"DATA has no photo of {len(unknown)} images, such as {', '.join(unknown[:5])}"
-            )
-        return [sizes[name] for name in image_ids]
+        return self.data.sizes(self.split, image_ids)
 
 
 def known_from(
@@ -71,14 +64,14 @@ def known_from(
         raise InputError("want either --data DATA --split SPLIT or --truth, both are there")
     if data is not None:
         opened = open_data(data, images)
-        (image_ids, photos), classes = opened.photos(split), opened.classes
+        (image_ids, _), classes = opened.photos(split), opened.classes
         numbers = (
             CocoNumbers.read(opened.reader.files[split])
             if isinstance(opened.reader, CocoJson)
             else CocoNumbers.of(image_ids, classes)
         )
         answers = opened.load(split).truth if annotated else None
-        return Known(image_ids, classes, numbers, answers, photos)
+        return Known(image_ids, classes, numbers, answers, opened, split)
     if truth is None:
         return None
     if truth.suffix == ".json":
@@ -145,7 +138,7 @@ def write(
         case "coco", Detections():
             write_results(table, path, numbers)
         case "coco", GroundTruth():
-            sizes = known.sizes(table.image_ids) if known and known.photos else None
+            sizes = known.sizes(table.image_ids) if known and known.data else None
             write_truth(table, path, numbers, sizes=sizes)
         case "csv", _:
             write_csv(table, path)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +21,7 @@ from evaluate.tables import GroundTruth
 from submit.csv.profile import DEFAULT, load_profile
 
 if TYPE_CHECKING:
-    from harness.data.dataset import Dataset
+    from harness.data.dataset import Dataset, OpenedData
     from harness.scoring import TableReader
 
 AsJson = Annotated[bool, Parameter(name="--json", help="Print one JSON object instead of text.")]
@@ -70,18 +71,25 @@ class TruthSource:
         """What the leaderboard calls this truth: the split, or the file's name."""
         return self.split if self.truth is None else self.truth.name
 
+    @cached_property
+    def opened(self) -> "OpenedData":
+        """DATA, opened once."""
+        from harness.data.dataset import open_data
+
+        assert self.data is not None
+        return open_data(self.data, self.images)
+
     def load(self) -> GroundTruth:
         """Raises InputError unless exactly one of --data and --truth is given."""
         if (self.data is None) == (self.truth is None):
             raise InputError("want either --data DATA --split SPLIT or --truth LIST.txt|X.npz")
         if self.truth is not None and self.truth.suffix == ".npz":
             return GroundTruth.load(self.truth)
-        from harness.data.dataset import load_split, load_truth
-
         if self.truth is not None:
+            from harness.data.dataset import load_truth
+
             return load_truth(self.truth)
-        assert self.data is not None
-        dataset = load_split(self.data, self.split, images=self.images)
+        dataset = self.opened.load(self.split)
         say_skipped(dataset)
         return dataset.truth
 
@@ -106,10 +114,7 @@ class ReadingOptions:
 
         profile, sizes = load_profile(self.profile), None
         if profile.unit == "shares" and source.data is not None:  # it takes the photos' sizes
-            from harness.convert import known_from, sizes_for
-
-            known = known_from(source.data, source.split, images=source.images)
-            sizes = sizes_for(profile, known, truth.image_ids)
+            sizes = source.opened.sizes(source.split, truth.image_ids)
         return TableReader(
             conf=self.conf,
             iou=self.iou,

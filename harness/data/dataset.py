@@ -1,6 +1,6 @@
 """A data set, opened once per command, and its splits as GroundTruth tables with their photos."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
@@ -16,6 +16,7 @@ from harness.data.records import (
     AnnotationReader,
     Problem,
     Record,
+    Size,
     measure,
     refuse_split,
     unusable,
@@ -43,6 +44,7 @@ class OpenedData:
     def __init__(self, root: Path, images: Path | None, reader: AnnotationReader) -> None:
         self.root, self.images, self.reader = root, images, reader
         self._photos: dict[str, tuple[dict[str, Path], list[Problem]]] = {}  # by split
+        self._sizes: dict[str, tuple[dict[str, Size], list[Problem]]] = {}
         self._datasets: dict[str, Dataset] = {}
 
     @cached_property
@@ -65,6 +67,21 @@ class OpenedData:
             raise InputError(f"{self.root}: split {split} lists no photo")
         return tuple(photos), tuple(photos.values())
 
+    def sizes(self, split: str, image_ids: Sequence[str]) -> list[Size]:
+        """(height, width) of photos of the split, from their headers.
+
+        Raises InputError naming photos that cannot be read and images that the split does not list.
+        """
+        self.photos(split)
+        sizes, problems = self._measured(split)
+        refuse_split(problems, self.root)
+        unknown = [image_id for image_id in image_ids if image_id not in sizes]
+        if unknown:
+            raise InputError(
+                f"DATA has no photo of {len(unknown)} images, such as {', '.join(unknown[:5])}"
+            )
+        return [sizes[image_id] for image_id in image_ids]
+
     def load(self, split: str) -> Dataset:
         """The split with its annotations; photos are opened for their size only.
 
@@ -78,7 +95,7 @@ class OpenedData:
 
     def _load(self, split: str) -> Dataset:
         photos, problems = self._listed(split)
-        sizes, unreadable = measure(photos)
+        sizes, unreadable = self._measured(split)
         records, wrong = self.reader.records(split, photos, sizes)
         problems = [*problems, *unreadable, *wrong]
         if not photos:
@@ -96,6 +113,11 @@ class OpenedData:
         if split not in self._photos:
             self._photos[split] = self.reader.photos(split)
         return self._photos[split]
+
+    def _measured(self, split: str) -> tuple[dict[str, Size], list[Problem]]:
+        if split not in self._sizes:
+            self._sizes[split] = measure(self._listed(split)[0])
+        return self._sizes[split]
 
 
 def open_data(data: Path, images: Path | None = None) -> OpenedData:
