@@ -22,8 +22,8 @@ from submit.ledger import Ledger, ScoreRow
 class TableReader:
     """How a file becomes the table that is judged.
 
-    `conf` and `iou` are one cell of a sweep, which is applied to what the file holds; both None: it is
-    judged as it is.
+    `conf` and `iou` are one cell of a sweep, which is applied to what the file holds; both None: it
+    is judged as it is.
     """
 
     conf: float | None
@@ -62,9 +62,10 @@ def score_file(
 ) -> dict[str, Any]:
     """Score a .npz table or a submission .csv.
 
-    -> split (as the leaderboard is to call it), metric, map, interval (95 %, over images; not for COCO),
-    per_class {name: AP or None}, images, truths (that count), detections, conf, iou; with metric "coco"
-    also its twelve numbers. Raises InputError for a file that is neither, or over other images.
+    -> split (as the leaderboard is to call it), metric, map, interval (95 %, over images; not for
+    COCO), per_class {name: AP or None}, images, truths (that count), detections, conf, iou; with
+    metric "coco" also its twelve numbers. Raises InputError for a file that is neither, or over
+    other images.
     """
     dets = reader.read(path, truth)
     if metric == "coco":
@@ -92,9 +93,10 @@ def score_file(
 def compare_files(
     before: Path, after: Path, truth: GroundTruth, reader: TableReader, *, metric: str
 ) -> dict[str, Any]:
-    """How much more `after` scores than `before`, class by class and in the mean, with 95 % intervals.
+    """How much more `after` scores than `before`: each class and the mean, with 95 % intervals.
 
-    -> metric, images, mean and per_class {name: or None}: before, after, difference, low, high, certain.
+    -> metric, images, mean and per_class {name: or None}: before, after, difference, low, high,
+    certain.
     """
     first, second = (reader.read(path, truth) for path in (before, after))
     mean, classes = bootstrap.difference_with_interval(

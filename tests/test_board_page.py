@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.report.leaderboard import board_json, board_text, entries, write_board
-from submit.kaggle.standing import Leaderboard
+from harness.report.board import Board, make_board
+from harness.report.leaderboard import board_json, board_text, write_board
+from submit.kaggle.standing import PublicLeaderboard
 from tests import chromium
 from tests.rows import ROW, SENT
 from tests.test_report import HOSTILE, Page
@@ -35,12 +36,12 @@ SUBMISSIONS = [
     replace(SENT, id=2, score_id=1, state="complete", ref=12, public=0.69),
     replace(SENT, id=3, score_id=None, state="pending", ref=13),
 ]
-TEAMS = Leaderboard("voc", tuple(n / 100 for n in range(80, 60, -1)))  # 0.80 to 0.61
+TEAMS = PublicLeaderboard("voc", tuple(n / 100 for n in range(80, 60, -1)))  # 0.80 to 0.61
 BROWSER = pytest.mark.skipif(chromium.NAME is None, reason="no Chromium")
 
 
 def test_the_best_is_first_and_each_metric_is_ranked_by_itself():
-    rows = entries(SCORES, SUBMISSIONS)
+    rows = make_board(SCORES, SUBMISSIONS).entries
     assert [(row.rank, row.metric, row.map) for row in rows] == [
         (1, "coco", 0.5),
         (1, "voc-area", 0.7487),
@@ -60,20 +61,20 @@ def test_the_best_is_first_and_each_metric_is_ranked_by_itself():
 
 def test_a_score_that_was_submitted_twice_has_two_rows():
     again = replace(SUBMISSIONS[0], id=4, ref=14, public=0.79)
-    rows = entries(SCORES[1:2], [SUBMISSIONS[0], again])
+    rows = make_board(SCORES[1:2], [SUBMISSIONS[0], again]).entries
     assert [(row.rank, row.public) for row in rows] == [(1, 0.7819), (1, 0.79)]
 
 
 def test_a_submission_that_never_arrived_is_not_on_the_board():
-    rows = entries(
+    rows = make_board(
         SCORES[:1],
         [replace(SUBMISSIONS[1], state="failed"), replace(SUBMISSIONS[2], state="failed")],
-    )
+    ).entries
     assert [(row.name, row.state) for row in rows] == [("v5m/val.npz", None)]
 
 
 def test_the_text_is_aligned_and_says_everything():
-    heading, *lines = board_text(entries(SCORES, SUBMISSIONS)).splitlines()
+    heading, *lines = board_text(make_board(SCORES, SUBMISSIONS)).splitlines()
     assert heading.split()[:7] == ["rank", "run", "score", "interval", "public", "private", "gap"]
     assert [line.split()[:2] for line in lines[:3]] == [
         ["1", "v5l/val.npz"],
@@ -102,12 +103,14 @@ def test_the_text_is_aligned_and_says_everything():
 
 
 def test_an_empty_ledger_is_a_heading():
-    assert board_text([]).splitlines() == [board_text([])] and board_text([]).startswith("rank")
-    assert board_json([]) == {"rows": [], "leaderboard": None}
+    assert board_text(Board([])).splitlines() == [board_text(Board([]))] and board_text(
+        Board([])
+    ).startswith("rank")
+    assert board_json(Board([])) == {"rows": [], "leaderboard": None}
 
 
 def test_json_has_every_field():
-    found = json.loads(json.dumps(board_json(entries(SCORES, SUBMISSIONS, TEAMS), TEAMS)))
+    found = json.loads(json.dumps(board_json(make_board(SCORES, SUBMISSIONS, TEAMS))))
     best = found["rows"][1]
     assert (best["name"], best["map"], best["interval"], best["stands"]) == (
         "v5l/val.npz",
@@ -127,7 +130,8 @@ def test_json_has_every_field():
 
 
 def test_a_score_stands_by_its_public_score_or_else_its_local_one():
-    rows = entries(SCORES, SUBMISSIONS, TEAMS)
+    board = make_board(SCORES, SUBMISSIONS, TEAMS)
+    rows = board.entries
     # public 0.7819 is behind 0.80 and 0.79; public 0.69 behind 0.80 ... 0.69; local 0.5 behind all
     assert [(row.stands, row.medal) for row in rows] == [
         (21, ""),
@@ -136,19 +140,22 @@ def test_a_score_stands_by_its_public_score_or_else_its_local_one():
         (21, ""),
         (None, None),
     ]
-    text = board_text(rows, TEAMS).splitlines()
-    assert text[-4] == "voc has 20 teams; the last to earn a medal, where it gives any:"
+    text = board_text(board).splitlines()
+    assert (
+        text[-4]
+        == "voc has 20 teams; the last rank that earns a medal, if the competition gives any:"
+    )
     assert text[-3:] == [
         "gold    rank     2  score 0.79",
         "silver  rank     4  score 0.77",
         "bronze  rank     8  score 0.73",
     ]
     elsewhere = [replace(SUBMISSIONS[0], competition="coco")]
-    assert entries(SCORES[1:2], elsewhere, TEAMS)[0].stands is None
+    assert make_board(SCORES[1:2], elsewhere, TEAMS).entries[0].stands is None
 
 
 def test_the_page_needs_nothing_but_its_own_script(tmp_path):
-    write_board(entries(SCORES, SUBMISSIONS, TEAMS), tmp_path / "board.html", TEAMS)
+    write_board(make_board(SCORES, SUBMISSIONS, TEAMS), tmp_path / "board.html")
     page = Page(tmp_path / "board.html")
     assert page.count("script") == 1 and page.count("tr") == 6 and HOSTILE in page.text
     script = re.search("<script>(.*?)</script>", page.source, re.DOTALL).group(1)
@@ -172,7 +179,7 @@ def test_a_run_with_a_report_is_a_link_to_it(tmp_path, monkeypatch):
     for folder in ("runs/v 5l", "pages"):
         Path(folder).mkdir(parents=True)
     Path("runs/v 5l/report.html").write_text("")
-    write_board(entries(SCORES, SUBMISSIONS), Path("pages/board.html"))
+    write_board(make_board(SCORES, SUBMISSIONS), Path("pages/board.html"))
     links = [
         attributes["href"] for tag, attributes in Page(Path("pages/board.html")).tags if tag == "a"
     ]
@@ -185,7 +192,7 @@ def test_charts_are_left_out_while_they_would_be_empty(tmp_path):
         (SCORES, [], 1),
         (SCORES[:1], SUBMISSIONS[1:2], 2),
     ):
-        write_board(entries(scores, submissions), tmp_path / "board.html")
+        write_board(make_board(scores, submissions), tmp_path / "board.html")
         page = Page(tmp_path / "board.html")
         assert page.count("svg") == charts
         assert ("No submission has a public score yet" in page.text) == (charts < 2)
@@ -200,7 +207,7 @@ def chromium_page(tmp_path_factory):
 @pytest.fixture
 def browser(chromium_page, tmp_path):
     """The page, open, and without a complaint on the console in the end."""
-    write_board(entries(SCORES, SUBMISSIONS, TEAMS), tmp_path / "board.html", TEAMS)
+    write_board(make_board(SCORES, SUBMISSIONS, TEAMS), tmp_path / "board.html")
     chromium_page.open(tmp_path / "board.html")
     yield chromium_page
     assert chromium_page.complaints == []

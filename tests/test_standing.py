@@ -5,7 +5,7 @@ import zipfile
 import pytest
 
 from evaluate.exceptions import InputError
-from submit.kaggle.standing import Leaderboard, medal_ranks, read_leaderboard
+from submit.kaggle.standing import PublicLeaderboard, medal_ranks, read_leaderboard
 
 HEADER = "Rank,TeamId,TeamName,LastSubmissionDate,Score,SubmissionCount,TeamMemberUserNames\n"
 
@@ -30,19 +30,19 @@ def test_medals_depend_on_the_number_of_teams(teams, gold, silver, bronze):
 
 
 def test_a_score_stands_behind_equal_ones():
-    board = Leaderboard("x", (0.9, 0.8, 0.8, 0.7))
+    board = PublicLeaderboard("x", (0.9, 0.8, 0.8, 0.7))
     assert [board.rank(score) for score in (0.95, 0.9, 0.8, 0.75, 0.1)] == [1, 2, 4, 4, 5]
 
 
 def test_a_leaderboard_that_rises_is_of_errors():
-    board = Leaderboard("x", (0.1, 0.2, 0.3))
+    board = PublicLeaderboard("x", (0.1, 0.2, 0.3))
     assert [board.rank(score) for score in (0.05, 0.2, 0.9)] == [1, 3, 4]
 
 
-def test_the_medal_lines_are_the_scores_of_the_last_ranks():
-    board = Leaderboard("x", tuple(1 - n / 10 for n in range(10)))
+def test_the_medal_bounds_are_the_scores_of_the_last_ranks():
+    board = PublicLeaderboard("x", tuple(1 - n / 10 for n in range(10)))
     # of 10 teams 1, 2 and 4 earn medals
-    assert board.lines() == {"gold": (1, 1.0), "silver": (2, 0.9), "bronze": (4, 1 - 3 / 10)}
+    assert board.medal_bounds() == {"gold": (1, 1.0), "silver": (2, 0.9), "bronze": (4, 1 - 3 / 10)}
     assert [board.medal(rank) for rank in (1, 2, 3, 4, 5)] == [
         "gold",
         "silver",
@@ -50,7 +50,10 @@ def test_the_medal_lines_are_the_scores_of_the_last_ranks():
         "bronze",
         "",
     ]
-    assert Leaderboard("x", (0.5,)).lines() == {} and Leaderboard("x", ()).rank(0.5) == 1
+    assert (
+        PublicLeaderboard("x", (0.5,)).medal_bounds() == {}
+        and PublicLeaderboard("x", ()).rank(0.5) == 1
+    )
 
 
 def test_a_downloaded_leaderboard_is_read_without_benchmarks_and_teams_without_score(tmp_path):
@@ -60,7 +63,7 @@ def test_a_downloaded_leaderboard_is_read_without_benchmarks_and_teams_without_s
     with zipfile.ZipFile(tmp_path / "board.zip", "w") as archive:
         archive.writestr("x-publicleaderboard.csv", text)
     for name in ("board.csv", "board.zip"):
-        assert read_leaderboard(tmp_path / name, "x") == Leaderboard("x", (0.9, 0.4))
+        assert read_leaderboard(tmp_path / name, "x") == PublicLeaderboard("x", (0.9, 0.4))
 
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "Rank,Score\n1,best\n", "Rank,Score\n1,\xff\n"])

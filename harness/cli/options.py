@@ -1,8 +1,8 @@
 """What several commands share: options that mean the same everywhere, and the progress bar.
 
-An option that many commands take is an alias here, such as `Split`. Options that always come together
-are a frozen dataclass: a command that takes one with `Parameter(name="*")` has a flag for each field,
-and `harness VERB --help` lists them like its own.
+An option that many commands take is an alias here, such as `Split`. Options that always come
+together are a frozen dataclass: a command that takes one with `Parameter(name="*")` has a flag for
+each field, and `harness VERB --help` lists them like its own.
 """
 
 import sys
@@ -109,7 +109,7 @@ class ReadingOptions:
     profile: ProfileName = DEFAULT
 
     def reader(self, source: TruthSource, truth: GroundTruth) -> "TableReader":
-        """A reader of tables and submissions over the images of `truth`, which came from `source`."""
+        """A reader of tables and submissions over the images of `truth`, loaded from `source`."""
         from harness.scoring import TableReader
 
         profile, sizes = load_profile(self.profile), None

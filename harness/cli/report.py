@@ -36,21 +36,12 @@ def leaderboard_command(
     as_json: AsJson = False,
 ) -> None:
     """Every scored run and every submission, best first."""
-    from tempfile import TemporaryDirectory
-
-    from harness.report.leaderboard import board_json, board_text, entries, write_board
-    from submit.kaggle.client import Kaggle
-    from submit.kaggle.standing import read_leaderboard
-    from submit.ledger import Ledger
+    from harness.report.board import read_board
+    from harness.report.leaderboard import board_json, board_text, write_board
 
     if download != (competition is not None):
         raise InputError("leaderboard: want --download and --competition SLUG together")
-    theirs = None
-    if competition is not None:
-        with TemporaryDirectory() as folder, Kaggle() as kaggle:
-            theirs = read_leaderboard(kaggle.leaderboard(competition, Path(folder)), competition)
-    with Ledger(ledger) as book:
-        rows = entries(book.rows(), book.submissions(), theirs)
+    board = read_board(ledger, competition)
     if html is not None:
-        write_board(rows, html, theirs)
-    print(json.dumps(board_json(rows, theirs)) if as_json else board_text(rows, theirs))
+        write_board(board, html)
+    print(json.dumps(board_json(board)) if as_json else board_text(board))

@@ -1,204 +1,107 @@
-"""The ledger's scores and submissions as one table: for the terminal, as JSON, and as a page."""
+"""The leaderboard as a table for the terminal, as JSON, and as a page that sorts and filters."""
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from evaluate.files import written_whole
+from harness.report.board import Board, BoardEntry
 from harness.report.board_charts import local_against_public, over_time
-from harness.report.template import render
+from harness.report.template import render_page
 from harness.run_folder import Run
-from submit.kaggle.standing import Leaderboard
-from submit.ledger import ScoreRow, SubmissionRow
 
 COLUMNS = (
     *("rank", "run", "score", "interval", "public", "private", "gap", "stands", "split", "metric"),
     *("conf", "iou", "model", "images", "detections", "revision", "when", "command"),
 )
 NUMBERS = {
-    "rank",
-    "score",
-    "public",
-    "private",
-    "gap",
-    "stands",
-    "conf",
-    "iou",
-    "images",
-    "detections",
+    *("rank", "score", "public", "private", "gap", "stands"),
+    *("conf", "iou", "images", "detections"),
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """A scored table, a submission, or both; None where it is not the one or the other."""
-
-    name: str
-    time: str
-    path: str
-    rank: int | None = None  # among scores by the same metric on the same truth
-    split: str | None = None
-    metric: str | None = None
-    map: float | None = None
-    interval: tuple[float, float] | None = None
-    truth_sha256: str | None = None
-    per_class: dict[str, float | None] | None = None
-    images: int | None = None
-    detections: int | None = None
-    conf: float | None = None
-    iou: float | None = None
-    model: str | None = None
-    recipe: dict[str, Any] | None = None
-    command: str | None = None
-    revision: str | None = None
-    dirty: bool = False
-    competition: str | None = None
-    ref: int | None = None
-    state: str | None = None
-    public: float | None = None
-    private: float | None = None
-    gap: float | None = None  # local - public
-    stands: int | None = (
-        None  # on the competition's leaderboard, by the public score or else the local one
-    )
-    medal: str | None = None
-
-
-def entries(
-    scores: Sequence[ScoreRow],
-    submissions: Sequence[SubmissionRow],
-    theirs: Leaderboard | None = None,
-) -> list[Entry]:
-    """A row for each score and each submission of it, best first within a split and metric, those without score last.
-
-    Ranks start anew for each metric and truth: other scores do not compare. What never arrived is left out.
-    """
-    submissions = [submission for submission in submissions if submission.state != "failed"]
-    seen: Counter[tuple[str, str]] = Counter()
-    rows = []
-    for score in sorted(
-        scores, key=lambda row: (row.split, row.truth_sha256, row.metric, -row.map)
-    ):
-        group = (score.truth_sha256, score.metric)
-        seen[group] += 1
-        local = replace(_local(score), rank=seen[group])
-        sent = [submission for submission in submissions if submission.score_id == score.id]
-        rows += [_submitted(local, submission) for submission in sent] or [local]
-    for submission in submissions:
-        if submission.score_id is None:
-            name = "/".join(Path(submission.path).parts[-2:])
-            rows.append(
-                _submitted(Entry(name=name, time=submission.time, path=submission.path), submission)
-            )
-    return [_standing(row, theirs) for row in rows] if theirs else rows
-
-
-def board_text(rows: Sequence[Entry], theirs: Leaderboard | None = None) -> str:
-    """An aligned table, and under it the medal lines. No line is longer than its cells need."""
-    table = [COLUMNS, *(tuple(_cells(row).values()) for row in rows)]
+def board_text(board: Board) -> str:
+    """An aligned table, and below it the medals. No line is longer than its cells need."""
+    table = [COLUMNS, *(tuple(_cells(entry).values()) for entry in board.entries)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = ["  ".join(_aligned(line, widths)).rstrip() for line in table]
-    if theirs:
-        lines += [
-            "",
-            f"{theirs.competition} has {len(theirs.scores):,} teams; the last to earn a medal, where it gives any:",
-        ]
+    if board.public:
+        teams = f"{board.public.competition} has {len(board.public.scores):,} teams"
+        lines += ["", f"{teams}; the last rank that earns a medal, if the competition gives any:"]
         lines += [
             f"{medal:<6}  rank {rank:>5,}  score {score:g}"
-            for medal, (rank, score) in theirs.lines().items()
+            for medal, (rank, score) in board.public.medal_bounds().items()
         ]
     return "\n".join(lines)
 
 
-def board_json(rows: Sequence[Entry], theirs: Leaderboard | None = None) -> dict[str, Any]:
-    """rows, with every field of `Entry`; leaderboard: teams and medals {name: rank and score}, None when not taken."""
-    medals = (
-        {medal: {"rank": rank, "score": score} for medal, (rank, score) in theirs.lines().items()}
-        if theirs
-        else {}
-    )
-    return {
-        "rows": [asdict(row) for row in rows],
-        "leaderboard": {"teams": len(theirs.scores), "medals": medals} if theirs else None,
-    }
+def board_json(board: Board) -> dict[str, Any]:
+    """-> rows: every field of each `BoardEntry`; leaderboard: the competition's number of teams and
+    medals {name: rank and score}, or None when it was not downloaded.
+    """
+    leaderboard = None
+    if board.public:
+        bounds = board.public.medal_bounds().items()
+        medals = {medal: {"rank": rank, "score": score} for medal, (rank, score) in bounds}
+        leaderboard = {"teams": len(board.public.scores), "medals": medals}
+    return {"rows": [asdict(entry) for entry in board.entries], "leaderboard": leaderboard}
 
 
-def write_board(rows: Sequence[Entry], out: Path, theirs: Leaderboard | None = None) -> None:
-    """Write the same table as a page that sorts, filters and draws it, to `out` whole or not at all."""
-    shown = [name for name in COLUMNS if name != "stands" or theirs]
-    page = render(
+def write_board(board: Board, out: Path) -> None:
+    """Write the same table as a page, with charts; `out` appears whole or not at all."""
+    page = render_page(
         "board.html",
         script="board.js",
-        columns=shown,
+        columns=[name for name in COLUMNS if name != "stands" or board.public],
         numbers=NUMBERS,
         rows=[
-            {"entry": row, "cells": _cells(row), "report": _report(row, out.parent)} for row in rows
+            {"cells": _cells(entry), "report": _report_address(entry, out.parent)}
+            for entry in board.entries
         ],
-        scatter=local_against_public(rows),
-        history=over_time(rows),
-        theirs=theirs,
+        scatter=local_against_public(board.entries),
+        history=over_time(board.entries),
+        public=board.public,
     )
     with written_whole(out) as scratch:
         scratch.write_text(page, encoding="utf-8")
 
 
-def _local(score: ScoreRow) -> Entry:
-    values = asdict(score)
-    for name in ("id", "truths", "detections_path", "detections_sha256"):
-        del values[name]
-    return Entry(**values, path=score.detections_path, model=score.recipe.get("model"))
-
-
-def _submitted(entry: Entry, submission: SubmissionRow) -> Entry:
-    names = ("competition", "ref", "state", "public", "private")
-    gap = None if entry.map is None or submission.public is None else entry.map - submission.public
-    return replace(entry, gap=gap, **{name: getattr(submission, name) for name in names})
-
-
-def _standing(entry: Entry, theirs: Leaderboard) -> Entry:
-    score = entry.map if entry.public is None else entry.public
-    if score is None or entry.competition not in (None, theirs.competition):
-        return entry
-    rank = theirs.rank(score)
-    return replace(entry, stands=rank, medal=theirs.medal(rank))
-
-
-def _cells(row: Entry) -> dict[str, str]:
-    """The row as text, by column; "" for what it does not have."""
+def _cells(entry: BoardEntry) -> dict[str, str]:
+    """The entry as text, by column; "" for what it does not have."""
+    state = "" if entry.state in (None, "complete") else entry.state
     texts = {
-        "rank": _text(row.rank),
-        "run": row.name,
-        "split": row.split or "",
-        "metric": row.metric or "",
-        "score": _text(row.map, ".4f"),
-        "interval": "{:.4f}-{:.4f}".format(*row.interval) if row.interval else "",
-        "public": _text(row.public, ".4f") or (row.state if row.state != "complete" else "") or "",
-        "private": _text(row.private, ".4f"),
-        "gap": _text(row.gap, "+.4f"),
-        "stands": f"{row.stands} {row.medal}".rstrip() if row.stands else "",
-        "conf": _text(row.conf, "g"),
-        "iou": _text(row.iou, "g"),
-        "model": row.model or "",
-        "images": _text(row.images),
-        "detections": _text(row.detections),
-        "revision": (row.revision or "")[:7] + ("+" if row.dirty else ""),
-        "when": row.time[:16].replace("T", " "),
-        "command": row.command or "",
+        "rank": _number(entry.rank),
+        "run": entry.name,
+        "split": entry.split or "",
+        "metric": entry.metric or "",
+        "score": _number(entry.map, ".4f"),
+        "interval": "{:.4f}-{:.4f}".format(*entry.interval) if entry.interval else "",
+        "public": _number(entry.public, ".4f") or state or "",
+        "private": _number(entry.private, ".4f"),
+        "gap": _number(entry.gap, "+.4f"),
+        "stands": f"{entry.stands} {entry.medal}".rstrip() if entry.stands else "",
+        "conf": _number(entry.conf, "g"),
+        "iou": _number(entry.iou, "g"),
+        "model": entry.model or "",
+        "images": _number(entry.images),
+        "detections": _number(entry.detections),
+        "revision": (entry.revision or "")[:7] + ("+" if entry.dirty else ""),
+        "when": entry.time[:16].replace("T", " "),
+        "command": entry.command or "",
     }
     return {name: texts[name] for name in COLUMNS}
 
 
-def _text(value: float | None, form: str = "d") -> str:
+def _number(value: float | None, form: str = "d") -> str:
     return "" if value is None else format(value, form)
 
 
-def _report(row: Entry, folder: Path) -> str:
-    """The address of the run's page as seen from the folder, "" when there is none."""
-    page = Run(Path(row.path).parent).page
+def _report_address(entry: BoardEntry, folder: Path) -> str:
+    """A link from `folder` to the page of the entry's run, "" where it has none."""
+    page = Run(Path(entry.path).parent).page
     return quote(Path(os.path.relpath(page, folder)).as_posix()) if page.is_file() else ""
 
 

@@ -20,7 +20,7 @@ from harness.report.findings import findings
 from harness.report.gallery import gallery, picture_uri
 from harness.report.heat_map import HeatMap, heat_map
 from harness.report.plots import best_epoch, curves_svg, pr_points
-from harness.report.template import render
+from harness.report.template import render_page
 from harness.report.video_sheet import contact_sheet
 from harness.run_folder import Run
 
@@ -71,7 +71,7 @@ def write_report(folder: Path, out: Path) -> Headline | None:
     }
     values |= _seen(run, made, score) | _filmed(run)
     with written_whole(out) as scratch:
-        scratch.write_text(render("report.html", **values), encoding="utf-8")
+        scratch.write_text(render_page("report.html", **values), encoding="utf-8")
     headline: Headline | None = values["headline"]
     return headline
 
