@@ -50,7 +50,7 @@ class Recipe:
     clip: float = 10.0  # largest gradient norm
     ema_epochs: float = 4.0  # horizon of the averaged weights
 
-    mosaic: float = 1.0  # probability; see harness.training.augment.Augment for this group
+    mosaic: float = 1.0  # what each of this group does: harness.training.augment.Augment
     mosaic_off_epochs: int = 10  # the last epochs see whole photos
     mixup: float = 0.0
     scale: float = 0.5

@@ -1,315 +1,30 @@
+"""harness.training.augment: the random numbers of a sample keep to their ranges and repeat."""
+
 import subprocess
 import sys
-from collections import defaultdict
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from evaluate.exceptions import InputError
-from harness.images.letterbox import GREY, frame_in, letterbox
-from harness.training.augment import NO_AUGMENT, Augment, Draw, draw, hull, render
+from harness.recipe import load_recipe
+from harness.training.augment import Augment, augment_at, sample_augment
 
 SIZE = 200
-STILL = np.array(
-    [[1, 0, SIZE / 2], [0, 1, SIZE / 2]]
-)  # the middle of the canvas is the middle of the output
-SAME_COLOUR = np.ones(3)
-
-
-def plain(height=SIZE, width=SIZE, colour=(0, 0, 0)):
-    return np.full((height, width, 3), colour, np.uint8)
-
-
-def scene(photo, *boxes):
-    """A sample whose boxes are labelled 0, 1, ..."""
-    return photo, np.arange(len(boxes)), np.array(boxes, np.float32).reshape(-1, 4)
-
-
-def rendered(drawn, *samples, size=SIZE):
-    out = np.empty((size, size, 3), np.uint8)
-    labels, xyxy = render(drawn, samples.__getitem__, out)
-    return out, labels, xyxy
-
-
-def moved_by(affine, *boxes, size=SIZE, photo=None):
-    drawn = Draw((0,), np.zeros(2), np.array(affine, np.float64), SAME_COLOUR)
-    return rendered(drawn, scene(plain(size, size) if photo is None else photo, *boxes), size=size)
-
-
-# letterbox
-
-
-def test_a_voc_photo_at_640_by_hand():
-    canvas, frame = letterbox(
-        plain(375, 500, (255, 0, 0)), (640, 640)
-    )  # 640 / 500 = 1.28; 375 * 1.28 = 480
-    assert (frame.resized, frame.top, frame.left) == ((480, 640), 80, 0)
-    assert (
-        (canvas[80:560] == (255, 0, 0)).all()
-        and (canvas[:80] == GREY).all()
-        and (canvas[560:] == GREY).all()
-    )
-    box = np.array([[100.0, 50, 200, 150]])
-    on_canvas = np.array([[128.0, 144, 256, 272]])  # 1.28 * (100, 50, 200, 150) + (0, 80, 0, 80)
-    np.testing.assert_allclose(hull(box, frame.to_canvas()), on_canvas)
-    np.testing.assert_allclose(frame.to_photo(on_canvas), box)
-
-
-@pytest.mark.parametrize(
-    ("photo", "size", "resized", "top", "left"),
-    [
-        (
-            (333, 500),
-            (640, 640),
-            (426, 640),
-            107,
-            0,
-        ),  # 426.24 becomes 426, 214 rows are left: 107 above
-        ((1001, 667), (640, 640), (640, 426), 0, 107),  # 426.45 becomes 426
-        (
-            (500, 334),
-            (448, 448),
-            (448, 299),
-            0,
-            74,
-        ),  # 299.26 becomes 299, 149 columns are left: 74 before, 75 after
-        ((334, 500), (448, 448), (299, 448), 74, 0),
-        ((375, 500), (480, 640), (480, 640), 0, 0),
-    ],
-)
-def test_odd_sizes_are_placed_in_whole_pixels(photo, size, resized, top, left):
-    canvas, frame = letterbox(plain(*photo, (255, 255, 255)), size)
-    assert (frame.resized, frame.top, frame.left) == (resized, top, left)
-    rows, columns = np.nonzero((canvas == 255).all(2))
-    assert (rows.min(), rows.max() + 1) == (top, top + resized[0])
-    assert (columns.min(), columns.max() + 1) == (left, left + resized[1])
-    whole = frame.to_photo(np.array([[left, top, left + resized[1], top + resized[0]]], np.float32))
-    np.testing.assert_array_equal(whole, [[0, 0, photo[1], photo[0]]])
-
-
-sides = st.integers(1, 1000)
-fractions = st.tuples(*[st.floats(0, 1)] * 4)
-
-
-@given(sides, sides, sides, sides, fractions)
-def test_to_the_canvas_and_back_is_where_it_started(h, w, height, width, at):
-    frame = frame_in((h, w), (height, width))
-    assert frame.top >= 0 and frame.left >= 0
-    assert frame.resized[0] == height or frame.resized[1] == width  # as large as it can be
-    x1, x2 = sorted((at[0] * w, at[2] * w))
-    y1, y2 = sorted((at[1] * h, at[3] * h))
-    box = np.array([[x1, y1, x2, y2]])
-    np.testing.assert_allclose(frame.to_photo(hull(box, frame.to_canvas())), box, atol=1e-4)
-
-
-def test_a_box_in_the_grey_is_cut_to_the_photo():
-    frame = frame_in((100, 200), (200, 200))  # photo on rows 50 to 150
-    np.testing.assert_array_equal(
-        frame.to_photo(np.array([[-9.0, 20, 50, 300], [0, 0, 10, 10]])),
-        [[0, 0, 50, 100], [0, 0, 10, 0]],
-    )
-
-
-# render, by hand
-
-
-def test_four_photos_meet_at_the_corner_by_hand():
-    # 100 x 200 photos keep their size, since 200 is the output's side. All meet at (100, 100), so the two on the left
-    # begin at x = -100 and show their right half, those on the right show their left half.
-    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)]
-    right, left = (120, 20, 180, 60), (20, 20, 80, 60)
-    samples = [
-        scene(plain(100, 200, c), box) for c, box in zip(colours, (right, left, right, left))
-    ]
-    out, labels, xyxy = rendered(Draw((0, 1, 2, 3), np.zeros(2), STILL, SAME_COLOUR), *samples)
-    for place, colour in enumerate(colours):
-        y, x = 100 * (place // 2), 100 * (place % 2)
-        assert (out[y : y + 100, x : x + 100] == colour).all()
-    np.testing.assert_allclose(
-        xyxy,
-        [[20, 20, 80, 60], [120, 20, 180, 60], [20, 120, 80, 160], [120, 120, 180, 160]],
-        atol=1e-5,
-    )
-    assert labels.tolist() == [0, 0, 0, 0] and labels.dtype == np.int64 and xyxy.dtype == np.float32
-
-
-def test_the_corner_moves_with_the_draw_and_photos_are_scaled_to_the_output():
-    # Photos of 50 x 100 and 100 x 50 double to 100 x 200 and 200 x 100. They meet at (100 + 30, 100 - 40), where the
-    # wide one at the top left ends and the high one at the bottom left begins, from x = 30 on.
-    wide, high, white = plain(50, 100), plain(100, 50), plain(50, 100, (255, 255, 255))
-    drawn = Draw((0, 1, 2, 1), np.array([30.0, -40.0]), STILL, SAME_COLOUR)
-    out, _, xyxy = rendered(
-        drawn, scene(wide, (50, 25, 100, 50)), scene(white), scene(high, (10, 0, 50, 50))
-    )
-    np.testing.assert_allclose(xyxy, [[30, 10, 130, 60], [50, 60, 130, 160]], atol=1e-5)
-    assert (
-        (out[:60, :130] == 0).all()
-        and (out[60:, 30:130] == 0).all()
-        and (out[60:, :30] == GREY).all()
-    )
-    assert (out[:160, 130:] == 255).all() and (out[160:, 130:] == GREY).all()
-
-
-def test_left_for_right_by_hand():
-    photo = plain()
-    photo[30:90, 20:60] = 255
-    out, _, xyxy = moved_by([[-1, 0, 100], [0, 1, 100]], (20, 30, 60, 90), photo=photo)
-    np.testing.assert_array_equal(out, photo[:, ::-1])
-    np.testing.assert_allclose(xyxy, [[140, 30, 180, 90]])  # 200 - 60, 200 - 20
-
-
-def test_a_quarter_turn_by_hand():
-    # From the middle the box is (-80, -70, -40, -10); (x, y) goes to (-y, x), which is (10, -80, 70, -40).
-    photo = plain()
-    photo[30:90, 20:60] = 255
-    out, _, xyxy = moved_by([[0, -1, 100], [1, 0, 100]], (20, 30, 60, 90), photo=photo)
-    np.testing.assert_allclose(xyxy, [[110, 20, 170, 60]], atol=1e-5)
-    np.testing.assert_array_equal(out, np.rot90(photo, -1))
-
-
-def test_a_photo_that_is_moved_away_leaves_grey_and_no_box():
-    for affine in ([[1, 0, 400], [0, 1, 0]], [[1, 0.1, 400], [0, 1, 0]]):
-        out, labels, xyxy = moved_by(affine, (0, 0, 200, 200))
-        assert (out == GREY).all() and labels.shape == (0,) and xyxy.shape == (0, 4)
-
-
-@pytest.mark.parametrize(("middle", "column", "seen"), [(-299.1, 0, -1), (499.1, -1, 0)])
-def test_the_last_sliver_of_a_photo_is_still_painted(middle, column, seen):
-    # At three times the size a photo's edge lies 0.9 pixels inside the output: it covers one column's centre.
-    photo = plain()
-    photo[:, seen] = 255
-    out, _, _ = moved_by([[3, 0, middle], [0, 3, 100]], photo=photo)
-    assert (out[:, column] == 255).all()
-    assert (np.delete(out, column, axis=1) == GREY).all()
-
-
-@pytest.mark.parametrize("slant", [0, 1e-9], ids=["resize", "warp"])
-def test_a_photo_that_shrinks_is_averaged(slant):
-    # Five of eight columns are white, but bilinear at a quarter reads columns 1 and 2 of each four: three of four are.
-    stripes = plain()
-    stripes[:, ::2] = stripes[:, 1::8] = 200
-    out, _, _ = moved_by([[0.25, slant, 100], [0, 0.25, 100]], photo=stripes)
-    assert abs(out[80:120, 80:120].mean() - 125) < 2
-
-
-def test_slivers_and_remains_are_dropped():
-    _, labels, _ = moved_by(STILL, (50, 50, 52, 90), (50, 50, 53, 90), (9, 9, 9, 9))
-    assert labels.tolist() == [1]  # 2 pixels wide, 3, none
-    _, labels, xyxy = moved_by(
-        [[1, 0, 0], [0, 1, 100]], (0, 0, 110, 50), (0, 0, 112, 50)
-    )  # 100 columns go: 10, 12 stay
-    assert labels.tolist() == [1]  # 10 / 110 < 0.1 < 12 / 112
-    np.testing.assert_allclose(xyxy, [[0, 0, 12, 50]])
-    _, labels, _ = moved_by([[1, 0, 200], [0, 1, 200]], (0, 0, 400, 3.98), (0, 0, 400, 4), size=400)
-    assert labels.tolist() == [1]  # 100.5 times as long as high, 100 times
-
-
-def test_a_mixup_is_a_weighted_sum_with_both_truths():
-    partner = Draw((1,), np.zeros(2), STILL, SAME_COLOUR)
-    drawn = Draw((0,), np.zeros(2), STILL, SAME_COLOUR, partner, share=0.25)
-    white, black = (
-        scene(plain(colour=(255, 255, 255)), (0, 0, 50, 50)),
-        scene(plain(), (9, 9, 99, 99), (5, 5, 55, 55)),
-    )
-    out, labels, xyxy = rendered(drawn, white, black)
-    assert (out == 64).all()  # 0.25 * 255 = 63.75
-    assert labels.tolist() == [0, 0, 1] and len(xyxy) == 3
-
-
-@pytest.mark.parametrize(
-    ("factors", "before", "after"),
-    [
-        ((1, 1, 0.5), (200, 100, 0), (100, 50, 0)),
-        ((1, 0, 1), (200, 100, 0), (200, 200, 200)),
-        ((2, 1, 1), (0, 200, 0), (0, 0, 200)),  # hue 120 degrees becomes 240
-        ((2, 1, 1), (200, 0, 200), (0, 0, 200)),  # 300 becomes 600, which is 240 again
-        ((1, 9, 9), (200, 100, 100), (255, 0, 0)),
-    ],
-)
-def test_colours_by_hand(factors, before, after):
-    drawn = Draw((0,), np.zeros(2), STILL, np.array(factors))
-    out, _, _ = rendered(drawn, scene(plain(colour=before)))
-    np.testing.assert_allclose(out.reshape(-1, 3), np.tile(after, (SIZE * SIZE, 1)), atol=1)
-
-
-# render, laws
-
-
-@pytest.mark.parametrize("shape", [(120, 160), (97, 61), (40, 200)])
-def test_an_unaugmented_sample_is_the_letterbox(shape):
-    photo = np.random.default_rng(0).integers(0, 255, (*shape, 3), np.uint8)
-    drawn = draw(np.random.default_rng(0), 0, 9, NO_AUGMENT, SIZE)
-    out, _, xyxy = rendered(drawn, scene(photo, (3, 4, 50, 40)))
-    canvas, frame = letterbox(photo, (SIZE, SIZE))
-    np.testing.assert_array_equal(out, canvas)
-    np.testing.assert_allclose(frame.to_photo(xyxy), [[3, 4, 50, 40]], atol=1e-4)
-
-
 MOVED = Augment(mosaic=0.5, scale=0.7, translate=0.3, flip=0.5, flip_ud=0.5)
-
-
-@pytest.mark.parametrize(
-    "augment", [MOVED, replace(MOVED, degrees=180, shear=20)], ids=["upright", "turned"]
-)
-def test_boxes_stay_on_what_they_enclose(augment):
-    """A white rectangle on black: its box is the bounding box of the white pixels that are left."""
-    checked = 0
-    for seed in range(300):
-        rng = np.random.default_rng(seed)
-        h, w = rng.integers(60, 400, 2)
-        x1, y1 = rng.integers(0, w - 40), rng.integers(0, h - 40)
-        x2, y2 = rng.integers(x1 + 30, w), rng.integers(y1 + 30, h)
-        photo = plain(h, w)
-        photo[y1:y2, x1:x2] = 255
-        drawn = draw(rng, 0, 10**6, augment, SIZE)
-        out = np.empty((SIZE, SIZE, 3), np.uint8)
-        samples = defaultdict(lambda: scene(plain(50, 80)), {0: scene(photo, (x1, y1, x2, y2))})
-        _, xyxy = render(drawn, samples.__getitem__, out)
-        if not len(xyxy):
-            continue
-        rows, columns = np.nonzero(out[..., 0] > 184)  # halfway between grey and white
-        white = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-        if augment.degrees:  # a corner that turns out of sight takes its part of the white with it
-            assert (xyxy[0, :2] < np.add(white[:2], 1.5)).all() and (
-                xyxy[0, 2:] > np.subtract(white[2:], 1.5)
-            ).all()
-        if not augment.degrees or ((xyxy > 0) & (xyxy < SIZE)).all():
-            tip = (
-                2.5 if augment.degrees else 1.5
-            )  # where a slanted corner is thinner than a pixel it fades
-            np.testing.assert_allclose(xyxy[0], white, atol=tip, err_msg=f"seed {seed}")
-            checked += 1
-    assert checked > 100
-
-
-def test_a_resize_and_a_warp_paint_the_same():
-    ramp = (
-        np.add.outer(np.arange(120), np.arange(160))[..., None].astype(np.uint8).repeat(3, 2) // 2
-    )
-    for zoom in (-1.7, -0.3, 0.3, 0.8, 1.7):
-        affine = np.array([[zoom, 0, 90.3], [0, abs(zoom), 110.6]])
-        upright, _, box = moved_by(affine, (20, 30, 60, 90), photo=ramp)
-        affine[0, 1] = 1e-9  # no longer upright
-        turned, _, same_box = moved_by(affine, (20, 30, 60, 90), photo=ramp)
-        assert np.mean(np.abs(upright.astype(int) - turned)) < 1.5, zoom
-        np.testing.assert_allclose(box, same_box, atol=1)
-
-
-# draw
 
 
 def test_draws_keep_to_their_ranges():
     augment = Augment(
         mosaic=0.5, mixup=0.5, scale=0.4, translate=0.1, hsv_h=0.1, hsv_s=0.5, hsv_v=0.3, flip=0.5
     )
-    drawn = [draw(np.random.default_rng(seed), 7, 50, augment, SIZE) for seed in range(1000)]
-    assert {len(d.photos) for d in drawn} == {1, 4} and all(7 in d.photos for d in drawn)
-    assert max(max(d.photos) for d in drawn) == 49
-    mosaics = [d for d in drawn if len(d.photos) == 4]
-    blended = [d for d in drawn if d.partner]
+    sampled = [
+        sample_augment(np.random.default_rng(seed), 7, 50, augment, SIZE) for seed in range(1000)
+    ]
+    assert {len(d.photos) for d in sampled} == {1, 4} and all(7 in d.photos for d in sampled)
+    assert max(max(d.photos) for d in sampled) == 49
+    mosaics = [d for d in sampled if len(d.photos) == 4]
+    blended = [d for d in sampled if d.partner]
     assert (
         430 < len(mosaics) < 570
         and 180 < len(blended) < 320
@@ -319,18 +34,18 @@ def test_draws_keep_to_their_ranges():
     assert {d.photos.index(7) for d in mosaics} == {0, 1, 2, 3}
     ranges = {
         "corner": (np.array([d.corner for d in mosaics]), -100, 100),
-        "zoom x": (np.array([abs(d.affine[0, 0]) for d in drawn]), 0.6, 1.4),
-        "zoom y": (np.array([d.affine[1, 1] for d in drawn]), 0.6, 1.4),
-        "middle": (np.array([d.affine[:, 2] for d in drawn]), 80, 120),
-        "hue": (np.array([d.hsv[0] for d in drawn]), 0.9, 1.1),
-        "saturation": (np.array([d.hsv[1] for d in drawn]), 0.5, 1.5),
-        "value": (np.array([d.hsv[2] for d in drawn]), 0.7, 1.3),
+        "zoom x": (np.array([abs(d.affine[0, 0]) for d in sampled]), 0.6, 1.4),
+        "zoom y": (np.array([d.affine[1, 1] for d in sampled]), 0.6, 1.4),
+        "middle": (np.array([d.affine[:, 2] for d in sampled]), 80, 120),
+        "hue": (np.array([d.hsv[0] for d in sampled]), 0.9, 1.1),
+        "saturation": (np.array([d.hsv[1] for d in sampled]), 0.5, 1.5),
+        "value": (np.array([d.hsv[2] for d in sampled]), 0.7, 1.3),
     }
     for name, (values, low, high) in ranges.items():
         margin = (high - low) / 50
         assert low <= values.min() < low + margin and high - margin < values.max() <= high, name
-    assert 430 < sum(d.affine[0, 0] < 0 for d in drawn) < 570
-    assert all(d.affine[0, 1] == d.affine[1, 0] == 0 for d in drawn)
+    assert 430 < sum(d.affine[0, 0] < 0 for d in sampled) < 570
+    assert all(d.affine[0, 1] == d.affine[1, 0] == 0 for d in sampled)
 
 
 @pytest.mark.parametrize(
@@ -342,7 +57,9 @@ def test_a_range_that_makes_no_sense_is_refused(bad):
 
 
 def test_the_same_generator_draws_the_same_sample():
-    first, second = (draw(np.random.default_rng([3, 1]), 0, 9, MOVED, SIZE) for _ in range(2))
+    first, second = (
+        sample_augment(np.random.default_rng([3, 1]), 0, 9, MOVED, SIZE) for _ in range(2)
+    )
     assert first.photos == second.photos
     np.testing.assert_array_equal(first.affine, second.affine)
 
@@ -356,3 +73,8 @@ def test_torch_is_not_needed():
         ],
         check=True,
     )
+
+
+def test_mosaic_is_off_for_the_last_epochs():
+    recipe = load_recipe("v5n", ["epochs=10", "mosaic_off_epochs=3"])
+    assert [augment_at(recipe, epoch).mosaic for epoch in (0, 6, 7, 9)] == [1, 1, 0, 0]

@@ -13,11 +13,12 @@ import torch
 
 from evaluate.exceptions import InputError, JobError
 from harness.build import build
+from harness.cli.process import compute_deterministically
 from harness.data.dataset import load_split
 from harness.recipe import load_recipe
 from harness.training import train as training
 from harness.training.ema import Ema
-from harness.training.train import augment_at, build_optimizer, set_rates, train
+from harness.training.train import build_optimizer, set_rates, train
 from harness.weights import checkpoint
 from models.yolov5 import YoloV5
 from tests.tiny import write_tiny_voc
@@ -38,11 +39,18 @@ def data(tmp_path_factory):
     return write_tiny_voc(tmp_path_factory.mktemp("voc"))
 
 
+@pytest.fixture(autouse=True)
+def deterministic():
+    """As the command line does before it trains on a CPU."""
+    compute_deterministically()
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
 def run(data, out, *more, resume=False):
     recipe = load_recipe("v5n", [*SETTINGS, *more])
-    return train(
-        recipe, load_split(data, "train"), load_split(data, "val"), out, device="cpu", resume=resume
-    )
+    splits = load_split(data, "train"), load_split(data, "val")
+    return train(recipe, *splits, out, device=torch.device("cpu"), resume=resume)
 
 
 def weights_of(path):
@@ -88,12 +96,15 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(data, tmp_
 KILLED_RUN = """
 import sys
 from pathlib import Path
+import torch
+from harness.cli.process import compute_deterministically
 from harness.data.dataset import load_split
 from harness.recipe import load_recipe
 from harness.training.train import train
+compute_deterministically()
 data, out = Path(sys.argv[1]), Path(sys.argv[2])
 train_set, val_set = load_split(data, "train"), load_split(data, "val")
-train(load_recipe("v5n", sys.argv[3:]), train_set, val_set, out, device="cpu", resume=True)
+train(load_recipe("v5n", sys.argv[3:]), train_set, val_set, out, device=torch.device("cpu"), resume=True)
 """
 
 
@@ -265,11 +276,6 @@ def test_only_convolution_weights_decay():
     assert len(decayed) == 1 and {p.ndim for p in decayed[0]["params"]} == {4}
     counted = sum(len(g["params"]) for g in build_optimizer(model, load_recipe("v5n")).param_groups)
     assert counted == len(list(model.parameters()))
-
-
-def test_mosaic_is_off_for_the_last_epochs():
-    recipe = load_recipe("v5n", ["epochs=10", "mosaic_off_epochs=3"])
-    assert [augment_at(recipe, epoch).mosaic for epoch in (0, 6, 7, 9)] == [1, 1, 0, 0]
 
 
 def test_the_average_follows_at_its_horizon():

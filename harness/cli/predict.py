@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from evaluate.exceptions import InputError
 from evaluate.tables import GroundTruth
 from harness.cli.options import Data, Split, bar
+from harness.cli.process import one_thread_per_photo
 
 if TYPE_CHECKING:
     from harness.data.dataset import OpenedData
@@ -89,6 +90,7 @@ def predict_command(
         (image_ids, paths), classes = find_photos(images), None
     else:
         raise InputError("predict: want --data DATA --split SPLIT, or --images")
+    one_thread_per_photo()
     share = Share.of_this_process()
     mine = share.of(paths)
     model, trained, trunk = open_model(resolve(weights), device, precision)

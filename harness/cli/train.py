@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from harness.cli.options import Images, Split, say_skipped
+from harness.cli.process import compute_deterministically, one_thread_per_photo
 
 
 def train_command(
@@ -24,6 +25,7 @@ def train_command(
 ) -> None:
     """Train a detector; leaves OUT/best.pt, the weights with the best AP50 on the validation split."""
     from harness.data.dataset import open_data
+    from harness.device import pick_device
     from harness.recipe import load_recipe
     from harness.training import train as training
 
@@ -32,5 +34,9 @@ def train_command(
     train_set, val_set = opened.load(train_split), opened.load(val_split)
     for dataset in (train_set, val_set):
         say_skipped(dataset)
-    best = training.train(settings, train_set, val_set, out, device=device, resume=resume)
+    on = pick_device(device)
+    one_thread_per_photo()
+    if on.type == "cpu":
+        compute_deterministically()
+    best = training.train(settings, train_set, val_set, out, device=on, resume=resume)
     print(f"{out / 'best.pt'}: AP50 {best:.4f} on {val_split}")

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from evaluate.exceptions import InputError
 from harness.cli.options import bar, download_bar
+from harness.cli.process import one_thread_per_photo
 
 
 def video_command(
@@ -67,6 +68,7 @@ def video_command(
         from harness.video.detect import finder
         from harness.weights.catalogue import resolve
 
+        one_thread_per_photo()
         model, trained, precision = open_model(resolve(inputs[0]), device, "auto")
         boxes = finder(
             model,

@@ -1,4 +1,18 @@
-"""A photo fitted on the canvas that a network sees, and boxes back again."""
+"""A photo fitted on the canvas that a network sees, and boxes mapped between the two.
+
+The photo keeps its aspect, becomes as large as fits and lies in the middle; the rest is grey. The
+arithmetic, for a VOC photo of 375 x 500 (height x width) on a canvas of 640 x 640:
+
+    ratio      min(640 / 375, 640 / 500) = 1.28    the long side fills the canvas
+    resized    (375 * 1.28, 500 * 1.28) = (480, 640), each rounded to whole pixels
+    top, left  ((640 - 480) // 2, (640 - 640) // 2) = (80, 0) pixels of grey before the photo
+
+    photo -> canvas   x * 640 / 500 + 0     y * 480 / 375 + 80
+    canvas -> photo   (x - 0) * 500 / 640   (y - 80) * 375 / 480
+
+So the box (100, 50, 200, 150) of the photo is (128, 144, 256, 272) on the canvas. Each axis has its
+own factor, because rounding may stretch one of them by up to half a pixel.
+"""
 
 from dataclasses import dataclass
 
@@ -9,21 +23,20 @@ from evaluate.tables import Array
 
 Image = Array  # (h, w, 3) uint8 RGB
 
-
-GREY = 114  # where there is no photo
+GREY = 114  # of the canvas beside the photo
 
 
 @dataclass(frozen=True)
-class Frame:
-    """Where a photo lies on its letterbox canvas. Sizes are (height, width)."""
+class Letterbox:
+    """Where a photo lies on its canvas. Sizes are (height, width)."""
 
     photo: tuple[int, int]
-    resized: tuple[int, int]
+    resized: tuple[int, int]  # the photo's size on the canvas
     top: int
     left: int
 
     def to_photo(self, xyxy: Array) -> Array:
-        """Boxes (N, 4) xyxy in pixels of the canvas -> the same in pixels of the photo, clipped to it, float32."""
+        """Boxes (N, 4) in pixels of the canvas -> in pixels of the photo, clipped to it, float32."""
         (h, w), (new_h, new_w) = self.photo, self.resized
         moved = (xyxy - np.array([self.left, self.top] * 2, np.float64)) * (
             [w / new_w, h / new_h] * 2
@@ -37,21 +50,23 @@ class Frame:
         return np.array([[new_w / w, 0, self.left], [0, new_h / h, self.top]])
 
 
-def frame_in(photo: tuple[int, int], size: tuple[int, int]) -> Frame:
-    """The largest centred place for a photo (h, w) on a canvas (H, W), aspect kept, in whole pixels."""
+def place_letterbox(photo: tuple[int, int], size: tuple[int, int]) -> Letterbox:
+    """The largest centred place for a photo (h, w) on a canvas (H, W), in whole pixels."""
     (h, w), (height, width) = photo, size
     ratio = min(height / h, width / w)
     new_h, new_w = max(1, round(h * ratio)), max(1, round(w * ratio))
-    return Frame(photo, (new_h, new_w), (height - new_h) // 2, (width - new_w) // 2)
+    return Letterbox(photo, (new_h, new_w), (height - new_h) // 2, (width - new_w) // 2)
 
 
-def letterbox(photo: Image, size: tuple[int, int]) -> tuple[Image, Frame]:
-    """Fit a photo (h, w, 3) on a grey canvas (H, W, 3), centred, aspect kept, enlarging if need be."""
-    frame = frame_in(photo.shape[:2], size)
-    new_h, new_w = frame.resized
+def letterbox(photo: Image, size: tuple[int, int]) -> tuple[Image, Letterbox]:
+    """Paint a photo (h, w, 3) on a grey canvas (H, W, 3), enlarging it if need be."""
+    place = place_letterbox(photo.shape[:2], size)
+    new_h, new_w = place.resized
     canvas = np.full((*size, 3), GREY, np.uint8)
-    how = cv2.INTER_AREA if new_h < frame.photo[0] else cv2.INTER_LINEAR
-    canvas[frame.top : frame.top + new_h, frame.left : frame.left + new_w] = cv2.resize(
-        photo, (new_w, new_h), interpolation=how
+
+    # Shrinking averages all pixels that fall together; bilinear would read two and skip the rest.
+    interpolation = cv2.INTER_AREA if new_h < place.photo[0] else cv2.INTER_LINEAR
+    canvas[place.top : place.top + new_h, place.left : place.left + new_w] = cv2.resize(
+        photo, (new_w, new_h), interpolation=interpolation
     )
-    return canvas, frame
+    return canvas, place

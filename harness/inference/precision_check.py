@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from evaluate.tables import GroundTruth
-from harness.images.batching import predict_batches
 from harness.images.photos import Photos
+from harness.inference.batches import predict_batches
 from harness.inference.predict import forward, predict
 from models.detector import Detector
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from evaluate.exceptions import InputError, JobError
 from evaluate.tables import Array, Detections
 from harness.device import device_of
-from harness.images.batching import predict_batches
 from harness.images.photos import Photos
+from harness.inference.batches import predict_batches
 from models.class_names import match_classes
 from models.detector import Detector
 

@@ -28,15 +28,15 @@ from evaluate.nms import nms
 from evaluate.tables import GroundTruth
 from harness.build import build
 from harness.data.dataset import Dataset
-from harness.device import device_name, pick_device, pick_precision
-from harness.images.batching import train_batches
+from harness.device import device_name, pick_precision
 from harness.images.drawing import draw_boxes, grid, write_jpeg
 from harness.images.photos import Photos
 from harness.inference.predict import forward, predict
 from harness.recipe import Recipe
 from harness.report.plots import save_curves
 from harness.run_folder import Run
-from harness.training.augment import Augment
+from harness.training.augment import augment_at
+from harness.training.batches import train_batches
 from harness.training.ema import Ema
 from harness.weights import catalogue, checkpoint
 from models.detector import Detector, Target
@@ -46,13 +46,19 @@ VAL_IOU = 0.6
 
 
 def train(
-    recipe: Recipe, train_set: Dataset, val_set: Dataset, out: Path, *, device: str, resume: bool
+    recipe: Recipe,
+    train_set: Dataset,
+    val_set: Dataset,
+    out: Path,
+    *,
+    device: torch.device,
+    resume: bool,
 ) -> float:
     """Train and leave `out`/best.pt, the weights (plain or averaged) with the best AP50 on `val_set`. -> that AP50.
 
     Raises InputError where `out` holds another run, JobError at a loss that is not finite or when memory ends.
     """
-    on = pick_device(device)
+    on = device
     precision = pick_precision(recipe.precision, on)
     run = Run(out)
     run.begin(
@@ -65,9 +71,6 @@ def train(
     )
 
     torch.manual_seed(recipe.seed)
-    if on.type == "cpu":
-        torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
     model = build(recipe, train_set.truth.classes)
     if recipe.weights:
         _start_from(recipe.weights, model)
@@ -219,24 +222,6 @@ def validate(
         threads=recipe.threads,
     )
     return voc_map(nms(candidates, VAL_IOU, candidates_max=recipe.candidates_max), truth).map
-
-
-def augment_at(recipe: Recipe, epoch: int) -> Augment:
-    """The recipe's augmentation; whole photos in the last `mosaic_off_epochs`."""
-    mosaic = recipe.mosaic if epoch < recipe.epochs - recipe.mosaic_off_epochs else 0.0
-    return Augment(
-        mosaic=mosaic,
-        mixup=recipe.mixup,
-        scale=recipe.scale,
-        translate=recipe.translate,
-        degrees=recipe.degrees,
-        shear=recipe.shear,
-        hsv_h=recipe.hsv_h,
-        hsv_s=recipe.hsv_s,
-        hsv_v=recipe.hsv_v,
-        flip=recipe.flip,
-        flip_ud=recipe.flip_ud,
-    )
 
 
 def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

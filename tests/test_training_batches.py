@@ -1,33 +1,26 @@
+"""harness.training.batches: an epoch is the same, whatever the threads and the cache."""
+
 import threading
 
-import cv2
 import numpy as np
-import PIL.Image
 import pytest
 import torch
 
 from evaluate.exceptions import InputError
 from evaluate.tables import GroundTruth
-from harness.images.batching import predict_batches, train_batches
-from harness.images.letterbox import letterbox
 from harness.images.photos import Photos
-from harness.training.augment import NO_AUGMENT, Augment, hull
+from harness.training.augment import NO_AUGMENT, Augment
+from harness.training.batches import train_batches
+from tests.noise import SHAPES, write_noise
 
 FULL = Augment(
     mosaic=0.7, mixup=0.3, scale=0.5, translate=0.1, hsv_h=0.02, hsv_s=0.5, hsv_v=0.3, flip=0.5
 )
-SHAPES = [(60, 80), (80, 60), (61, 83), (64, 64), (50, 120), (60, 80), (33, 50)]
 
 
 @pytest.fixture
 def paths(tmp_path):
-    """Seven photos; photo i is all noise but for its first pixels, which are near 20 * i."""
-    rng = np.random.default_rng(0)
-    for i, shape in enumerate(SHAPES):
-        photo = rng.integers(0, 256, (*shape, 3), np.uint8)
-        photo[:20, :20] = 20 * i
-        cv2.imwrite(str(tmp_path / f"{i}.png"), photo)
-    return [tmp_path / f"{i}.png" for i in range(len(SHAPES))]
+    return write_noise(tmp_path)
 
 
 def truth_of(rows, images=7):
@@ -55,54 +48,6 @@ def epoch_of(photos, truth=TRUTH, **changes):
 
 def images_of(batches):
     return torch.cat([images for images, _ in batches])
-
-
-# photos
-
-
-def test_a_photo_is_rgb_and_read_only(tmp_path):
-    PIL.Image.new("RGB", (30, 20), (250, 120, 5)).save(tmp_path / "a.png")
-    photo = Photos([tmp_path / "a.png"])[0]
-    assert photo.shape == (20, 30, 3) and photo.dtype == np.uint8 and (photo == (250, 120, 5)).all()
-    with pytest.raises(ValueError, match="read-only"):
-        photo[0] = 0
-
-
-def test_grey_and_transparent_files_become_three_channels(tmp_path):
-    for mode in ("L", "RGBA", "P"):
-        PIL.Image.new(mode, (30, 20)).save(tmp_path / "a.png")
-        assert Photos([tmp_path / "a.png"])[0].shape == (20, 30, 3)
-
-
-def test_a_photo_is_turned_as_its_rotation_flag_says(tmp_path):
-    image = PIL.Image.new("RGB", (30, 20))
-    exif = image.getexif()
-    exif[0x0112] = 6  # "turn me by 90 degrees"
-    image.save(tmp_path / "a.jpg", exif=exif)
-    photos = Photos([tmp_path / "a.jpg"])
-    assert photos[0].shape[:2] == photos.sizes[0] == (30, 20)
-
-
-@pytest.mark.parametrize("content", [None, b"", b"not an image"])
-def test_a_file_that_is_no_image_is_named(tmp_path, content):
-    path = tmp_path / "broken.jpg"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(InputError, match="broken.jpg"):
-        Photos([path])[0]
-    with pytest.raises(InputError, match="broken.jpg"):
-        _ = Photos([path]).sizes
-
-
-def test_photos_are_kept_while_there_is_room(paths):
-    room_for_two = 2 * 60 * 80 * 3
-    photos = Photos(paths, cache_bytes=room_for_two)
-    assert photos[0] is photos[0] and photos[1] is photos[1]
-    assert photos[2] is not photos[2]
-    np.testing.assert_array_equal(photos[2], photos[2])
-
-
-# training
 
 
 def test_a_sample_does_not_depend_on_threads_or_cache(paths):
@@ -210,53 +155,5 @@ def test_a_caller_may_stop_early_and_leaves_no_thread(paths):
     assert threading.active_count() == before
 
 
-# prediction
-
-
-@pytest.mark.parametrize("batch", [1, 3])
-def test_prediction_shows_each_photo_once_as_its_letterbox_whatever_the_batch(paths, batch):
-    photos = Photos(paths)
-    seen = []
-    for positions, images, frames in predict_batches(
-        photos, size=64, stride=32, batch=batch, threads=2
-    ):
-        assert len(positions) == len(images) == len(frames)
-        assert len(positions) <= batch
-        height, width = images.shape[2:]
-        assert height % 32 == width % 32 == 0 and max(height, width) == 64
-        for position, image, frame in zip(positions, images, frames):
-            canvas, same = letterbox(photos[position], (height, width))
-            np.testing.assert_array_equal(image.permute(1, 2, 0), canvas)
-            assert frame == same and frame.photo == SHAPES[position] and max(frame.resized) == 64
-            assert all(side - new < 32 for side, new in zip((height, width), frame.resized)), (
-                "not the smallest canvas"
-            )
-            seen.append(int(position))
-    assert sorted(seen) == list(range(7))
-
-
-def test_a_batch_of_landscapes_is_as_low_as_the_stride_allows(tmp_path):
-    """YOLOv5's protocol: a 500 x 375 photo at 640 is 640 x 480, and 480 is a multiple of 32."""
-    for name, size in (("a", (500, 375)), ("b", (500, 333)), ("c", (375, 500))):
-        PIL.Image.new("RGB", size).save(tmp_path / f"{name}.png")
-    photos = Photos([tmp_path / f"{n}.png" for n in "abc"])
-    shapes = {
-        int(at[0]): tuple(images.shape[2:])
-        for at, images, _ in predict_batches(photos, size=640, stride=32, batch=1, threads=1)
-    }
-    assert shapes == {0: (480, 640), 1: (448, 640), 2: (640, 480)}  # 333 * 1.28 = 426, next 448
-    [(_, _, [frame])] = predict_batches(
-        Photos([tmp_path / "b.png"]), size=640, stride=32, batch=3, threads=1
-    )
-    box = np.array([[10.0, 20, 300, 330]])
-    np.testing.assert_allclose(frame.to_photo(hull(box, frame.to_canvas())), box, atol=1e-4)
-
-
-def test_a_size_that_the_network_cannot_take_is_refused(paths):
-    with pytest.raises(InputError, match="size 100.*32"):
-        predict_batches(Photos(paths), size=100, stride=32, batch=1, threads=1)
-
-
 def test_no_photos_give_no_batches():
-    assert list(predict_batches(Photos([]), size=64, stride=32, batch=1, threads=1)) == []
     assert epoch_of(Photos([]), truth_of([], images=0)) == []
