@@ -17,9 +17,13 @@ HERE, THERE, NOWHERE = (0, 0, 10, 10), (50, 50, 60, 60), (90, 90, 99, 99)
 TRUTH = truths((0, CAT, *HERE), (0, DOG, *THERE))
 
 
+def confused(dets, truth, conf):
+    return confusion(match(dets, truth), truth, conf)
+
+
 def cells(dets, truth=TRUTH, conf=0.0):
     """What is not 0: {"row column": count}."""
-    matrix = confusion(dets, truth, conf).matrix
+    matrix = confused(dets, truth, conf).matrix
     names = truth.classes
     rows, columns = (*names, "background"), (*names, "missed")
     return {f"{rows[t]} {columns[d]}": int(matrix[t, d]) for t, d in np.argwhere(matrix)}
@@ -89,19 +93,19 @@ def test_mistakes_come_most_frequent_first_then_by_name():
         (0, BIRD, 0.9, *THERE), (1, BIRD, 0.9, *THERE), (0, DOG, 0.9, *HERE), (1, BIRD, 0.9, *HERE)
     )
     truth = truths((0, CAT, *HERE), (1, CAT, *HERE), (0, DOG, *THERE), (1, DOG, *THERE))
-    found = confusion(dets, truth, 0)
+    found = confused(dets, truth, 0)
     assert found.mistakes() == [
         Mistake("dog", "bird", 2),
         Mistake("cat", "bird", 1),
         Mistake("cat", "dog", 1),
     ]
-    assert (found.missed, found.false_alarms) == (0, 0)
+    assert (found.missed, found.false_positives) == (0, 0)
 
 
 def test_a_confidence_out_of_range_is_refused():
     for conf in (-0.1, 1.1, float("nan")):
         with pytest.raises(InputError, match="want 0 to 1"):
-            confusion(detections(), TRUTH, conf)
+            confused(detections(), TRUTH, conf)
 
 
 def mixed_tables(seed):
@@ -180,20 +184,20 @@ def by_name(found):
 @pytest.mark.parametrize("conf", [0, 0.4])
 def test_agrees_with_the_rule_in_plain_loops(seed, conf):
     dets, truth = mixed_tables(seed)
-    assert by_name(confusion(dets, truth, conf)) == plain_confusion(dets, truth, conf)
+    assert by_name(confused(dets, truth, conf)) == plain_confusion(dets, truth, conf)
 
 
 @pytest.mark.parametrize("seed", range(15))
 def test_order_of_rows_images_and_classes_changes_nothing(seed):
     dets, truth = mixed_tables(seed)
-    expected = by_name(confusion(dets, truth, 0.2))
-    assert by_name(confusion(reordered(dets, seed), reordered(truth, seed + 100), 0.2)) == expected
+    expected = by_name(confused(dets, truth, 0.2))
+    assert by_name(confused(reordered(dets, seed), reordered(truth, seed + 100), 0.2)) == expected
 
 
 @pytest.mark.parametrize("seed", range(15))
 def test_rows_add_up_to_truths_and_columns_to_detections_that_count(seed):
     dets, truth = mixed_tables(seed)
-    matrix = confusion(dets, truth, 0.3).matrix
+    matrix = confused(dets, truth, 0.3).matrix
     matches = match(dets, truth).above(0.3)
     counting = np.bincount(matches.label[~matches.neutral(0.5)], minlength=3)
     np.testing.assert_array_equal(matrix[:-1].sum(1), matches.positives)
@@ -212,11 +216,11 @@ def test_with_one_class_the_diagonal_is_precision_and_recall(seed):
     )
     curve = curves_by_class(match(dets, truth))["cat"]
     for conf, precision, recall in zip(curve.conf, curve.precision, curve.recall):
-        (hits, missed), (alarms, _) = confusion(dets, truth, float(conf)).matrix
+        (hits, missed), (alarms, _) = confused(dets, truth, float(conf)).matrix
         assert hits / (hits + alarms) == precision and hits / (hits + missed) == recall
 
 
 def test_images_without_boxes_are_fine():
     none = np.zeros((0, 4))
     empty = GroundTruth(IMAGES, ("cat",), [], [], none, [])
-    assert not confusion(Detections(IMAGES, ("cat",), [], [], none, []), empty, 0).matrix.any()
+    assert not confused(Detections(IMAGES, ("cat",), [], [], none, []), empty, 0).matrix.any()

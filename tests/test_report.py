@@ -145,7 +145,7 @@ def test_the_page_says_what_costs_ap_and_which_score_to_trust(run, tmp_path):
         "Share of hits at each score",
     }
     assert "best F1: 1.000 from 0.875" in text  # every truth is found by a box scored 0.875
-    assert "Mixed upno class taken for another Missed0 of 8 objects False alarms0" in text
+    assert "Mixed upno class taken for another Missed0 of 8 objects False positives0" in text
     assert (
         "Measured on the 8 detections" in text
         and "is 0.1250 (95 % interval over photos 0.1250 to 0.1250), and 0.1250 over those" in text

@@ -9,6 +9,7 @@ import pytest
 from evaluate.diagnosis.tide import FIXES, tide
 from evaluate.diagnosis.verdicts import HIT, KINDS, SIZES, TIDECV, VOC, MatchRule, judge
 from evaluate.exceptions import InputError
+from evaluate.metrics.matching import match
 from evaluate.metrics.voc import voc_map
 from evaluate.tables import Detections, GroundTruth
 from tests.oracles import detections, random_tables, reordered, truths
@@ -21,6 +22,14 @@ THE_DOG = (0, DOG, 0.8, 80, 80, 90, 90)
 RULES = [VOC, TIDECV, MatchRule(recall_points=11, detections_max=9)]
 
 
+def errors(dets, truth, **options):
+    return tide(match(dets, truth), truth, **options)
+
+
+def verdicts(dets, truth, **options):
+    return judge(match(dets, truth), truth, **options)
+
+
 def gains(found):
     """What adds to mAP, without the zeros."""
     return {fix: gain for fix, gain in found.total.items() if gain}
@@ -31,7 +40,7 @@ def counts(found):
 
 
 def kind(det, truth=TRUTH, rule=VOC):
-    (only,) = judge(detections(det), truth, rule=rule).kind
+    (only,) = verdicts(detections(det), truth, rule=rule).kind
     return "hit" if only == HIT else KINDS[only] if only >= 0 else "neutral"
 
 
@@ -46,14 +55,14 @@ def mixed_tables(seed):
 def test_a_box_that_is_off_is_a_localisation_error():
     # ranks: alarm (IoU 0.4), hit: AP = 1/2 * 1/2. Mended: hit, hit: 1. No alarm: one of two found: 1/2.
     # One truth to find: precision 1/2. Its truth is not missed: the fix of the box would find it.
-    found = tide(detections((0, CAT, 0.9, 0, 0, 10, 4), SECOND), TRUTH)
+    found = errors(detections((0, CAT, 0.9, 0, 0, 10, 4), SECOND), TRUTH)
     assert found.mean == 1 / 4 and counts(found) == {"localisation": 1}
     assert gains(found) == {"localisation": 3 / 4, "false_positive": 1 / 4, "false_negative": 1 / 4}
 
 
 def test_a_right_box_of_the_wrong_class_costs_both_classes():
     # cat: one of two found, 1/2. dog: alarm, hit, 1/2. Mended the alarm is a cat: 1 and 1.
-    found = tide(detections((0, DOG, 0.9, 0, 0, 10, 10), SECOND, THE_DOG), DOG_TOO)
+    found = errors(detections((0, DOG, 0.9, 0, 0, 10, 10), SECOND, THE_DOG), DOG_TOO)
     assert found.ap.tolist()[:2] == [1 / 2, 1 / 2] and counts(found) == {"class": 1}
     assert gains(found) == {"class": 1 / 2, "false_positive": 1 / 4, "false_negative": 1 / 4}
     assert found.per_class["cat"]["class"] == found.per_class["dog"]["class"] == 1 / 2
@@ -62,7 +71,7 @@ def test_a_right_box_of_the_wrong_class_costs_both_classes():
 
 def test_a_wrong_box_of_the_wrong_class_is_both_and_finds_nothing():
     # as above with IoU 0.4: the fix drops it (dog 1), and the cat is missed (one of one found: cat 1)
-    found = tide(detections((0, DOG, 0.9, 0, 0, 10, 4), SECOND, THE_DOG), DOG_TOO)
+    found = errors(detections((0, DOG, 0.9, 0, 0, 10, 4), SECOND, THE_DOG), DOG_TOO)
     assert counts(found) == {"both": 1, "missed": 1}
     assert gains(found) == {
         "both": 1 / 4,
@@ -74,20 +83,20 @@ def test_a_wrong_box_of_the_wrong_class_is_both_and_finds_nothing():
 
 def test_a_second_box_is_a_duplicate():
     # hit, alarm, hit: (1 + 2/3) / 2 = 5/6
-    found = tide(detections(FIRST, (0, CAT, 0.8, 0, 0, 10, 9), SECOND), TRUTH)
+    found = errors(detections(FIRST, (0, CAT, 0.8, 0, 0, 10, 9), SECOND), TRUTH)
     assert counts(found) == {"duplicate": 1}
     assert gains(found) == pytest.approx({"duplicate": 1 / 6, "false_positive": 1 / 6})
 
 
 def test_a_box_on_nothing_is_background():
     # alarm, hit, hit: precision 1/2, 2/3, its envelope 2/3
-    found = tide(detections((0, CAT, 1, 90, 90, 99, 99), FIRST, SECOND), TRUTH)
+    found = errors(detections((0, CAT, 1, 90, 90, 99, 99), FIRST, SECOND), TRUTH)
     assert counts(found) == {"background": 1}
     assert gains(found) == pytest.approx({"background": 1 / 3, "false_positive": 1 / 3})
 
 
 def test_a_truth_that_nothing_is_near_is_missed():
-    found = tide(detections(FIRST), TRUTH)  # one of two, then one of one
+    found = errors(detections(FIRST), TRUTH)  # one of two, then one of one
     assert counts(found) == {"missed": 1} and gains(found) == {
         "missed": 1 / 2,
         "false_negative": 1 / 2,
@@ -113,7 +122,7 @@ def test_limits_belong_to_the_kind_that_tide_gives_them_to(label, y2, expected, 
 
 
 def test_a_second_box_of_exactly_the_threshold_is_a_localisation_error_that_finds_nothing():
-    found = tide(detections(FIRST, (0, CAT, 0.8, 0, 0, 10, 5), SECOND), TRUTH)
+    found = errors(detections(FIRST, (0, CAT, 0.8, 0, 0, 10, 5), SECOND), TRUTH)
     assert counts(found) == {"localisation": 1} and found.total["localisation"] == pytest.approx(
         1 / 6
     )
@@ -129,25 +138,26 @@ def test_one_error_a_truth_is_mended_and_it_is_the_best_of_either_kind():
     # Mending boxes only drops the other. With the ranks swapped it is the other way round.
     truth = truths((0, CAT, 0, 0, 10, 10))
     dog, near = (0, DOG, 0.9, 0, 0, 10, 10), (0, CAT, 0.8, 0, 0, 10, 4)
-    assert gains(tide(detections(dog, near), truth)) == {"class": 1}
+    assert gains(errors(detections(dog, near), truth)) == {"class": 1}
     near = (0, CAT, 1, 0, 0, 10, 4)
-    assert gains(tide(detections(dog, near), truth)) == {"localisation": 1}
-    assert tide(detections(dog, near), truth).total["class"] == 0
+    assert gains(errors(detections(dog, near), truth)) == {"localisation": 1}
+    assert errors(detections(dog, near), truth).total["class"] == 0
 
 
 def test_a_class_that_is_never_found_is_missed_unless_it_has_false_alarms():
     truth = truths((0, CAT, 0, 0, 10, 10), (0, DOG, 50, 50, 60, 60))
-    assert tide(detections(FIRST), truth).per_class["dog"]["missed"] == 1
+    assert errors(detections(FIRST), truth).per_class["dog"]["missed"] == 1
     assert (
-        tide(detections(FIRST, (0, DOG, 0.1, 90, 0, 99, 9)), truth).per_class["dog"]["missed"] == 0
+        errors(detections(FIRST, (0, DOG, 0.1, 90, 0, 99, 9)), truth).per_class["dog"]["missed"]
+        == 0
     )
-    assert gains(tide(detections(), truth)) == {"missed": 1, "false_negative": 1}
+    assert gains(errors(detections(), truth)) == {"missed": 1, "false_negative": 1}
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_difficult_truth_is_neither_missed_nor_near_anything(rule):
     hard = truths((0, CAT, 0, 0, 10, 10), (0, CAT, 50, 50, 60, 60), difficult=(0,))
-    assert gains(tide(detections(FIRST, FIRST, SECOND), hard, rule=rule)) == {}
+    assert gains(errors(detections(FIRST, FIRST, SECOND), hard, rule=rule)) == {}
     assert kind(FIRST, hard, rule) == "neutral"
     assert (
         kind((0, CAT, 0.9, 6, 0, 16, 10), hard, rule) == "background"
@@ -158,7 +168,7 @@ def test_difficult_truth_is_neither_missed_nor_near_anything(rule):
 @pytest.mark.parametrize("rule", RULES)
 def test_difficult_truth_is_not_among_the_missed(rule):
     hard = truths((0, CAT, 0, 0, 10, 10), (0, CAT, 50, 50, 60, 60), difficult=(0,))
-    found = tide(detections(), hard, rule=rule)
+    found = errors(detections(), hard, rule=rule)
     assert (
         counts(found) == {"missed": 1}
         and found.total["missed"] == found.total["false_negative"] == 1
@@ -200,29 +210,29 @@ def test_of_truths_overlapped_equally_the_first_by_box_is_taken_and_not_by_row(
     det, first, second, order, rule
 ):
     truth = truths(first, second).take(np.array(order))
-    assert judge(detections(det), truth, rule=rule).target.tolist() == [order.index(0)]
+    assert verdicts(detections(det), truth, rule=rule).target.tolist() == [order.index(0)]
 
 
 @pytest.mark.parametrize("labels", [(DOG, 2), (2, DOG)])
 def test_of_one_box_under_two_classes_with_one_score_the_first_by_name_ranks_first(labels):
     dets = detections(*((0, label, 0.9, 0, 0, 10, 10) for label in labels))
-    v = judge(dets, TRUTH)
+    v = verdicts(dets, TRUTH)
     assert v.label.tolist() == [2, DOG] and v.repairs.tolist() == [True, False]  # bird, dog
-    assert judge(dets, TRUTH, rule=MatchRule(detections_max=1)).label.tolist() == [2]
+    assert verdicts(dets, TRUTH, rule=MatchRule(detections_max=1)).label.tolist() == [2]
 
 
 def test_a_taken_truth_sends_a_detection_on_only_by_cocos_rule():
     # the second box overlaps both: 0.9 with the taken one, 8/11 with the free one
     truth = truths((0, CAT, 0, 0, 10, 10), (0, CAT, 0, 1, 10, 11))
     dets = detections(FIRST, (0, CAT, 0.8, 0, 0, 10, 9))
-    assert counts(tide(dets, truth)) == {"duplicate": 1, "missed": 1}
-    assert counts(tide(dets, truth, rule=TIDECV)) == {}
+    assert counts(errors(dets, truth)) == {"duplicate": 1, "missed": 1}
+    assert counts(errors(dets, truth, rule=TIDECV)) == {}
 
 
 def test_only_the_best_detections_of_an_image_count():
     dets = detections((0, DOG, 0.5, 0, 0, 9, 9), FIRST, (1, CAT, 0.1, 0, 0, 9, 9), SECOND)
-    one = judge(dets, TRUTH, rule=MatchRule(detections_max=1))
-    assert one.row.tolist() == [1, 2] and one.found.tolist() == [True, False]
+    one = verdicts(dets, TRUTH, rule=MatchRule(detections_max=1))
+    assert one.row.tolist() == [1, 2] and one.hit.tolist() == [True, False]
 
 
 def test_an_error_has_the_size_of_its_truth_or_of_its_own_box():
@@ -234,7 +244,7 @@ def test_an_error_has_the_size_of_its_truth_or_of_its_own_box():
         (0, 0, 200, 0, 296, 96),
         (0, 0, 300, 0, 396, 97),
     )
-    found = tide(detections((0, CAT, 0.9, 0, 0, 9, 9), (0, CAT, 0.8, 300, 0, 396, 40)), truth)
+    found = errors(detections((0, CAT, 0.9, 0, 0, 9, 9), (0, CAT, 0.8, 300, 0, 396, 40)), truth)
     count = {fix: n for fix, n in zip(FIXES, found.count[1:].sum(2).T.tolist()) if any(n)}
     assert count == {
         "localisation": [0, 0, 1],
@@ -378,7 +388,7 @@ def overlap(d, t, of_det=False):
 @pytest.mark.parametrize("rule", RULES)
 def test_agrees_with_tide_in_plain_loops(seed, rule):
     dets, truth = mixed_tables(seed)
-    found = tide(dets, truth, rule=rule)
+    found = errors(dets, truth, rule=rule)
     for s, size in enumerate((None, *SIZES)):
         ap, fixed = plain_tide(dets, truth, rule, size)
         at = [truth.classes.index(name) for name in ap]
@@ -390,16 +400,16 @@ def test_agrees_with_tide_in_plain_loops(seed, rule):
 @pytest.mark.parametrize("seed", range(20))
 def test_ap_is_that_of_voc_map(seed):
     dets, truth = mixed_tables(seed)
-    np.testing.assert_array_equal(tide(dets, truth).ap, voc_map(dets, truth).ap)
+    np.testing.assert_array_equal(errors(dets, truth).ap, voc_map(dets, truth).ap)
 
 
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("rule", RULES)
 def test_order_of_rows_images_and_classes_changes_nothing(seed, rule):
     dets, truth = mixed_tables(seed)
-    expected = tide(dets, truth, rule=rule)
+    expected = errors(dets, truth, rule=rule)
     for other in (truth, reordered(truth, seed + 100)):
-        found = tide(reordered(dets, seed), other, rule=rule)
+        found = errors(reordered(dets, seed), other, rule=rule)
         assert found.per_class == expected.per_class
         for size in SIZES:
             assert found.per_size[size] == pytest.approx(expected.per_size[size])
@@ -409,7 +419,7 @@ def test_order_of_rows_images_and_classes_changes_nothing(seed, rule):
 @pytest.mark.parametrize("rule", RULES)
 def test_parts_sum_to_the_whole(seed, rule):
     dets, truth = mixed_tables(seed)
-    found, v = tide(dets, truth, rule=rule), judge(dets, truth, rule=rule)
+    found, v = errors(dets, truth, rule=rule), verdicts(dets, truth, rule=rule)
     by_class = [gain for gain in found.per_class.values() if gain]
     for fix in FIXES:
         assert found.total[fix] == pytest.approx(np.mean([gain[fix] for gain in by_class]))
@@ -424,7 +434,7 @@ def test_parts_sum_to_the_whole(seed, rule):
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("rule", RULES)
 def test_with_every_error_mended_ap_is_one(seed, rule):
-    v = judge(*mixed_tables(seed), rule=rule)
+    v = verdicts(*mixed_tables(seed), rule=rule)
     ap = v.ap(v.kind >= 0, v.missed)
     assert ap[~np.isnan(ap)] == pytest.approx(1)
 
@@ -432,7 +442,7 @@ def test_with_every_error_mended_ap_is_one(seed, rule):
 @pytest.mark.parametrize("rule", RULES)
 def test_the_answers_have_no_errors(rule):
     dets = detections(FIRST, SECOND, THE_DOG)
-    found = tide(dets, DOG_TOO, rule=rule)
+    found = errors(dets, DOG_TOO, rule=rule)
     assert found.mean == 1 and not found.count.any() and not np.nan_to_num(found.gain).any()
 
 
@@ -492,7 +502,7 @@ TIDECV_BY_CLASS = {
 
 
 def test_agrees_with_the_tidecv_package():
-    found = tide(*arithmetic_tables(), rule=TIDECV)
+    found = errors(*arithmetic_tables(), rule=TIDECV)
     assert found.mean == pytest.approx(TIDECV_AP, abs=1e-8)
     assert list(found.total.values()) == pytest.approx(TIDECV_GAIN, abs=1e-8)
     assert tuple(found.count[0, :6].sum(1)) == TIDECV_COUNT
@@ -513,10 +523,10 @@ def test_agrees_with_the_tidecv_package():
 )
 def test_options_out_of_range_are_refused(options, told):
     with pytest.raises(InputError, match=told):
-        tide(detections(FIRST), TRUTH, **options)
+        errors(detections(FIRST), TRUTH, **options)
 
 
 @pytest.mark.parametrize("truth", [truths(), truths((0, CAT, 0, 0, 1, 1), difficult=(0,))])
 def test_a_truth_that_nothing_counts_in_is_refused(truth):
     with pytest.raises(InputError, match="no box that counts"):
-        tide(detections(FIRST), truth)
+        errors(detections(FIRST), truth)

@@ -1,7 +1,4 @@
-"""Why a detector scores what it scores: its errors, its best confidence, its confusions and its calibration.
-
-Imports numba: import this module late.
-"""
+"""Why a detector scores what it scores, all at once."""
 
 from dataclasses import dataclass
 
@@ -16,7 +13,7 @@ from evaluate.tables import Detections, GroundTruth
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """All of it at IoU 0.5."""
+    """Errors, best confidence, confusions and calibration, at IoU 0.5."""
 
     tide: TideErrors
     curve: ConfidenceCurve  # of all classes together
@@ -29,15 +26,24 @@ class Diagnosis:
 def diagnose(
     dets: Detections, truth: GroundTruth, *, rule: MatchRule = VOC, conf: float | None = None
 ) -> Diagnosis:
-    """Detections after NMS against their truth; the confusion at `conf`, by default where F1 over all classes peaks.
+    """Detections after NMS against their truth.
 
-    `rule` is that of the errors; everything else is judged as in `voc_map`. Raises what `tide` raises.
+    `rule` is that of the TIDE errors; everything else is judged as in `voc_map`. The confusion is
+    that of detections scored `conf` or more, by default those from where F1 over all classes peaks.
+
+    Raises InputError when the tables' images or classes differ, no truth counts, or an option is
+    out of range.
     """
-    found = tide(dets, truth, rule=rule)
-    matches = match(dets, truth)
+    matches = match(dets, truth)  # once, for all of them
+    tide_errors = tide(matches, truth, rule=rule)
     curve = curve_over_all(matches)
     if conf is None:
         conf = curve.best.conf if curve.best else 0.0
-    shown = calibration(matches.above(conf))
-    confused = confusion(dets, truth, conf)
-    return Diagnosis(found, curve, curves_by_class(matches), confused, calibration(matches), shown)
+    return Diagnosis(
+        tide=tide_errors,
+        curve=curve,
+        class_curves=curves_by_class(matches),
+        confusion=confusion(matches, truth, conf),
+        calibration=calibration(matches),
+        calibration_shown=calibration(matches.above(conf)),
+    )

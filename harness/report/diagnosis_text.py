@@ -125,7 +125,7 @@ def _findings(found: Diagnosis) -> list[str]:
         f"of the detections from conf {confused.conf:.4f}:",
         f"most confused  {most_confused(confused)}",
         f"missed         {confused.missed:,} of {truths:,} truths",
-        f"false alarms   {confused.false_alarms:,}" + (f": {of}" if of else ""),
+        f"false alarms   {confused.false_positives:,}" + (f": {of}" if of else ""),
         f"calibration    {_calibrated(found.calibration_shown)}",
     ]
 
