@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from evaluate.boxes import iou
 from evaluate.exceptions import InputError
-from evaluate.nms import LANES, nms, survivor_masks
+from evaluate.nms import nms, survivor_masks
+from evaluate.nms_kernel import LANES
 from evaluate.tables import Detections
 from tests.oracles import crowd, detections, greedy_nms, random_tables
 
@@ -164,7 +165,7 @@ def test_the_last_of_64_limits_has_its_bit_and_a_65th_is_refused():
     limits = np.linspace(0.01, 0.64, 64)
     assert len(survivors_at(detections(FULL, HALF), limits, 63)) == 2
     assert len(survivors_at(detections(FULL, HALF), limits, 0)) == 1
-    with pytest.raises(InputError, match="want at most 64 limits of IoU at once, there are 65"):
+    with pytest.raises(InputError, match="want at most 64 IoU thresholds at once, there are 65"):
         survivors_at(detections(FULL), np.linspace(0, 1, 65), 0)
 
 

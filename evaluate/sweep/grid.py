@@ -8,9 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evaluate.exceptions import InputError
+from evaluate.loops import Kernels
 from evaluate.metrics.matching import best_truth, ranking
 from evaluate.metrics.voc import Score, average_precision
+from evaluate.nms import survivor_masks
 from evaluate.tables import Array, Detections, GroundTruth, align
+
+walk = Kernels("evaluate.sweep.walk_kernel")
 
 IOU_MIN = 0.5  # of a hit
 NOTHING, NEUTRAL = -1, -2  # targets of a false alarm, and of what counts neither way
@@ -126,8 +130,6 @@ def _pool(
 
     Target is the row of the truth that it overlaps most, if that is enough for a hit, or NOTHING or NEUTRAL.
     """
-    from evaluate.nms import survivor_masks  # numba takes half a second to import
-
     columns: list[list[Array]] = [
         [np.empty(0, np.uint32)],
         [np.empty(0, np.uint64)],
@@ -156,8 +158,6 @@ class _Ranking:
 
 def _boxes(ranked: _Ranking) -> Array:
     """How many there are in each cell. -> (F, T) int."""
-    from evaluate.sweep import walk
-
     boxes: Array = walk.count_survivors(
         ranked.alive, *_each_once(ranked.image), ranked.ends, ranked.limits
     )[:, :, 0]
@@ -171,8 +171,6 @@ def _precisions(
 
     positives (I,): truths of the class in each image.
     """
-    from evaluate.sweep import walk
-
     counted = np.where(ranked.target == NEUTRAL, np.uint64(0), ranked.alive)
     hit = walk.hits(counted, ranked.target, truths)
     at = np.flatnonzero(hit)  # (H,)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from evaluate.metrics import bootstrap
+from evaluate.nms import nms
 from evaluate.sweep.grid import Grid, checked, score_grid
 from evaluate.sweep.sweep_csv import Cell, ClassCell, cell_rank
 from evaluate.tables import Array, Detections, GroundTruth
@@ -94,8 +95,6 @@ def apply(
     under `keep_max`. Scores are float32, so conf is rounded to float32 before it is compared: a box scored 0.01
     passes conf 0.01.
     """
-    from evaluate.nms import nms  # numba takes half a second to import
-
     checked("conf", conf)
     return nms(candidates, iou, conf_min=conf, candidates_max=candidates_max, keep_max=keep_max)
 
