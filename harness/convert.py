@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Literal
 
 from evaluate.exceptions import InputError
-from evaluate.exchange.box_txt import Size, read_devkit, read_yolo, write_devkit, write_yolo
+from evaluate.exchange.coco_file import CocoNumbers
 from evaluate.exchange.coco_json import (
-    CocoNumbers,
     read_results,
     read_truth,
     write_results,
     write_truth,
 )
 from evaluate.exchange.dataframes import read_csv, write_csv
+from evaluate.exchange.devkit import read_devkit, write_devkit
+from evaluate.exchange.rows import Size
+from evaluate.exchange.yolo_txt import read_yolo, write_yolo
 from evaluate.tables import Detections, GroundTruth
 from harness.data.coco import CocoJson
 from harness.data.dataset import OpenedData, load_truth, open_data
@@ -66,7 +68,7 @@ def known_from(
         opened = open_data(data, images)
         (image_ids, _), classes = opened.photos(split), opened.classes
         numbers = (
-            CocoNumbers.read(opened.reader.files[split])
+            opened.reader.numbers(split)
             if isinstance(opened.reader, CocoJson)
             else CocoNumbers.of(image_ids, classes)
         )

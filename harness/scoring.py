@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from evaluate.exceptions import InputError
+from evaluate.exchange.rows import Size
 from evaluate.metrics import bootstrap
 from evaluate.sweep import thresholds
 from evaluate.tables import Detections, GroundTruth
 from harness import provenance
 from harness.run_folder import Run
 from submit.csv import formats
-from submit.csv.formats import Size
 from submit.csv.profile import Profile
 from submit.ledger import Ledger, ScoreRow
 

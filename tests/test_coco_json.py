@@ -12,8 +12,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from evaluate.exceptions import InputError
+from evaluate.exchange.coco_file import CocoNumbers
 from evaluate.exchange.coco_json import (
-    CocoNumbers,
     read_results,
     read_truth,
     write_results,

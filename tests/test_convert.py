@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from evaluate.exceptions import InputError
-from evaluate.exchange.coco_json import CocoNumbers, write_truth
+from evaluate.exchange.coco_file import CocoNumbers
+from evaluate.exchange.coco_json import write_truth
 from evaluate.tables import Detections
 from harness.convert import known_from, read, write
 from harness.data.dataset import load_split

@@ -128,7 +128,7 @@ FAULTS = [
     (
         "coco",
         lambda root: edit_json(root / COCO, "images", lambda rows: rows + rows[:1]),
-        r"a.jpg is listed twice",
+        r"val2017.json: images: file_name a.jpg is there 2 times",
     ),
     (
         "yolo",
@@ -139,7 +139,7 @@ FAULTS = [
     (
         "yolo",
         write("labels/val/a.txt", "0 .5 .5 1 1 .9\n"),
-        r"a.txt:1: want class, centre x, y, width, height; found",
+        r"a.txt:1: want class cx cy w h, there is '0 .5 .5 1 1 .9'",
     ),
     ("yolo", write("data.yaml", "names: [cat\n"), r"data.yaml: not YAML"),
     (

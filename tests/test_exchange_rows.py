@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from evaluate.exceptions import BadRows, InputError
-from evaluate.exchange.box_txt import write_devkit, write_yolo
+from evaluate.exchange.devkit import write_devkit
+from evaluate.exchange.yolo_txt import write_yolo
 from evaluate.tables import Detections, GroundTruth
 from tests.oracles import detections
 

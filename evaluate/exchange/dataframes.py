@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evaluate.exceptions import InputError, refuse
-from evaluate.exchange.rows import Found, Table, as_table, faults, number
+from evaluate.exchange.rows import ParsedRows, Table, as_table, number, row_faults
 from evaluate.files import written_whole
 from evaluate.tables import Boxes, Detections, GroundTruth
 
@@ -118,17 +118,17 @@ def _table(
     score = [number(value) for value in columns.get("score", [])]
     flags = [FLAGS.get(str(value).lower()) for value in columns.get("difficult", [])]
     scored = issubclass(kind, Detections)
-    found = Found(image, label, xyxy, score if scored else None)
-    wrong = faults(found)
+    difficult = None if scored else flags
+    rows = ParsedRows(image, label, xyxy, score if scored else None, difficult)
+    faults = row_faults(rows)
     for row in [row for row, flag in enumerate(flags) if flag is None and not scored]:
-        wrong[row] = ", ".join(
-            [*filter(None, [wrong.get(row)]), "want true or false for difficult"]
-        )
-    for row in sorted(wrong):
+        parts = [faults[row]] if row in faults else []
+        faults[row] = ", ".join([*parts, "want true or false for difficult"])
+    for row in sorted(faults):
         written = " ".join(str(columns[name][row]) for name in _header(kind))
-        problems.append(f"{where(row)}: {wrong[row]}: {written[:100]}")
+        problems.append(f"{where(row)}: {faults[row]}: {written[:100]}")
     refuse(problems)
-    return as_table(kind, image_ids, classes, found, score if scored else flags)
+    return as_table(kind, image_ids, classes, rows)
 
 
 def _look_up(names: list[Any], known: Sequence[str] | None) -> tuple[Sequence[str], list[int]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluate.exceptions import InputError
+from evaluate.exchange.rows import Size
 from evaluate.tables import GroundTruth
 from harness.data.layout import open_reader
 from harness.data.listfile import ListFiles
@@ -16,7 +17,6 @@ from harness.data.records import (
     AnnotationReader,
     Problem,
     Record,
-    Size,
     measure,
     refuse_split,
     unusable,

@@ -17,8 +17,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from evaluate.exceptions import InputError
+from evaluate.exchange.rows import Size
 from harness.data.layout import open_reader
-from harness.data.records import AnnotationReader, Object, Problem, Record, Size, unusable
+from harness.data.records import AnnotationReader, Object, Problem, Record, unusable
 from harness.images.photo_files import orientation
 
 THREADS = 4

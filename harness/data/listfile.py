@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evaluate.exceptions import InputError
+from evaluate.exchange.lines import numbered_lines
+from evaluate.exchange.rows import Size
 from harness.data.records import (
     VOC_CLASSES,
     Object,
     Problem,
     Record,
-    Size,
     from_inclusive,
-    numbered_lines,
     read_classes,
 )
 

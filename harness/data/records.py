@@ -12,6 +12,8 @@ from typing import NamedTuple, Protocol
 from PIL import Image, UnidentifiedImageError
 
 from evaluate.exceptions import InputError, refuse
+from evaluate.exchange.lines import numbered_lines
+from evaluate.exchange.rows import Size
 from harness.images.photo_files import upright_size
 
 VOC_CLASSES = tuple(
@@ -20,7 +22,6 @@ VOC_CLASSES = tuple(
 )
 
 XYXY = tuple[float, float, float, float]
-Size = tuple[int, int]  # height, width
 
 
 @dataclass(frozen=True)
@@ -92,15 +93,6 @@ def read_classes(path: Path) -> tuple[str, ...]:
             f"{path}: want one class a line, each once; found {', '.join(names) or 'none'}"
         )
     return tuple(names)
-
-
-def numbered_lines(path: Path) -> list[tuple[int, str]]:
-    """The lines that are not blank, stripped, with their numbers. Raises InputError when it is not text."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: want a text file in UTF-8: {error}") from None
-    return [(n, line.strip()) for n, line in enumerate(text.splitlines(), start=1) if line.strip()]
 
 
 def measure(photos: Mapping[str, Path]) -> tuple[dict[str, Size], list[Problem]]:

@@ -9,15 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from xml.parsers import expat
 
+from evaluate.exchange.lines import numbered_lines
 from evaluate.exchange.names import PHOTO_SUFFIXES
+from evaluate.exchange.rows import Size
 from harness.data.records import (
     VOC_CLASSES,
     Object,
     Problem,
     Record,
-    Size,
     from_inclusive,
-    numbered_lines,
     read_classes,
 )
 from harness.images.photo_files import list_photos

@@ -17,14 +17,13 @@ import numpy as np
 
 from evaluate.exceptions import InputError, refuse
 from evaluate.exchange.names import bare_name
+from evaluate.exchange.rows import Size
 from evaluate.files import written_whole
 from evaluate.tables import Array, Detections
 from submit.csv import cells
 from submit.csv.coordinates import to_xyxy
 from submit.csv.profile import Profile, load_profile
 from submit.csv.rows import Columns, Row, Sample, quoted, read_rows, read_sample
-
-Size = tuple[int, int]  # height, width
 
 
 class Parsed(NamedTuple):
