@@ -1,4 +1,23 @@
-"""What was scored and what was submitted: one SQLite file that many processes may write to at once."""
+"""What was scored and what was submitted: one SQLite file for all runs.
+
+Many processes may write at once and any of them may be killed: what a method returned is in the
+file.
+
+    scores        one row per (detections, truth, metric, conf, iou): what they scored, and how the
+                  run came about; scoring the same thing again updates its row
+    submissions   one row per file and competition; it is written before the upload, then follows
+                  what becomes of it (states: submit/kaggle/submission.py); `score_id` is the row
+                  of the local score for which it was sent
+
+How this is kept:
+
+1. Every statement is a transaction of its own, so there is nothing half written. Write-ahead
+   logging lets readers read while one process writes; writers wait for each other, for a minute at
+   most.
+2. "Only once" is never checked and then done: unique indexes make the insertion itself fail for the
+   second of two processes (submit/migrations.py has the tables, the indexes and their versions).
+3. A new file is made aside and linked into place, so nobody sees it half made.
+"""
 
 import json
 import os
@@ -14,17 +33,19 @@ from typing import Any, Literal, Self
 from evaluate.exceptions import InputError, JobError
 from submit.migrations import VERSION, migrate
 
+# The columns that say what was scored: those of the unique index `scored_thing`.
 SCORED_THING = "detections_sha256, truth_sha256, metric, ifnull(conf, -1), ifnull(iou, -1)"
 State = Literal["sending", "lost", "pending", "complete", "error", "failed"]
 
 
-def now() -> str:
+def utc_now() -> str:
+    """The time as the ledger writes it, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRow:
-    """One scored table. Detections, truth, metric, conf and iou say which; the rest says how it came about."""
+    """One scored table, and how it came about."""
 
     name: str  # of the run
     split: str
@@ -44,17 +65,17 @@ class ScoreRow:
     detections_path: str
     detections_sha256: str
     truth_sha256: str
-    time: str = field(default_factory=now)
+    time: str = field(default_factory=utc_now)
     id: int | None = None  # given by the ledger
 
 
 @dataclass(frozen=True, kw_only=True)
 class SubmissionRow:
-    """One file on its way to a competition. It is written before the upload, and then follows it.
+    """One file on its way to a competition.
 
-    States: `sending`, this program is about to upload or was killed on the way; `lost`, it may have arrived, nobody
-    knows yet; `pending`, Kaggle has it under `ref`; `complete`, it has scores; `error`, Kaggle could not score it;
-    `failed`, it never arrived, so it may be sent again.
+    States: `sending`, the upload is about to begin, or was cut off by a kill; `lost`, it may have
+    arrived, nobody knows yet; `pending`, Kaggle has it as `ref`; `complete`, it is scored; `error`,
+    Kaggle could not score it; `failed`, it never arrived, so it may be sent again.
     """
 
     competition: str
@@ -70,12 +91,12 @@ class SubmissionRow:
     private: float | None = None
     summary: dict[str, Any]  # of submit.csv.check
     score_id: int | None = None  # its local score
-    time: str = field(default_factory=now)
+    time: str = field(default_factory=utc_now)
     id: int | None = None  # given by the ledger
 
 
 class Taken(JobError):
-    """`row` is in the way: the same file was sent before, or another one is being sent to that competition."""
+    """`row` is in the way: the same file was sent before, or another is being sent there now."""
 
     def __init__(self, row: SubmissionRow) -> None:
         self.row = row
@@ -83,10 +104,10 @@ class Taken(JobError):
 
 
 class Ledger:
-    """The scores and submissions in one file, which is made if it is not there. Use it in a `with`.
+    """An open ledger, for use in a `with`. The file is made if it is not there.
 
-    A file of an older version is brought up to this one. Raises InputError when the file is something else, or was
-    written by a newer version of this program.
+    A file of an older version is brought up to this one. Raises InputError when the file is
+    something else, or was written by a newer version of this program.
     """
 
     def __init__(self, path: Path) -> None:
@@ -94,9 +115,8 @@ class Ledger:
             raise InputError(f"{path}: want a ledger of scores, this is a folder")
         if not path.exists():
             _create(path)
-        self._db = sqlite3.connect(
-            path, timeout=60, isolation_level=None
-        )  # each statement is its own transaction
+        # 1. Without an isolation level each statement is a transaction; writers wait up to 60 s.
+        self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
         self._db.row_factory = sqlite3.Row
         try:
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
@@ -119,12 +139,12 @@ class Ledger:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        at: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._db.close()
 
     def record(self, row: ScoreRow) -> int:
-        """Add the row, or bring the one that scored the same thing up to date. -> its id."""
+        """Add the row, or update the one that scored the same thing. -> its id."""
         values = _values(row, "per_class", "recipe")
         values["low"], values["high"] = values.pop("interval") or (None, None)
         updates = ", ".join(f"{name} = excluded.{name}" for name in values)
@@ -133,23 +153,28 @@ class Ledger:
         )
 
     def rows(self, *, metric: str | None = None, split: str | None = None) -> list[ScoreRow]:
-        """The scores of one metric and split, or of all, best first; of equals the older first."""
-        found = self._db.execute(
-            "SELECT * FROM scores WHERE metric = ifnull(:metric, metric) AND split = ifnull(:split, split) "
+        """The scores of one metric and split, or all, best first; of equal ones the older first."""
+        rows = self._db.execute(
+            "SELECT * FROM scores "
+            "WHERE metric = ifnull(:metric, metric) AND split = ifnull(:split, split) "
             "ORDER BY map DESC, id",
             {"metric": metric, "split": split},
         )
-        return [_score_row(dict(values)) for values in found]
+        return [_score_row(dict(values)) for values in rows]
 
     def claim(self, row: SubmissionRow) -> int:
-        """Write a submission down before it is sent. -> its id. Raises Taken; only one of two at once succeeds."""
+        """Write a submission down before it is sent. -> its id.
+
+        Of two processes at once only one succeeds (2.). Raises Taken in the other.
+        """
         while True:
             try:
                 return self._insert("submissions", _values(row, "summary"))
             except sqlite3.IntegrityError:
                 in_the_way = self.in_the_way(row)
-            if in_the_way:  # else it was released since
+            if in_the_way:
                 raise Taken(in_the_way[0])
+            # What was in the way was released between the two questions: try again.
 
     def update(self, row_id: int, **changes: Any) -> SubmissionRow:
         """Change fields of a submission. -> the row as it is now."""
@@ -172,11 +197,17 @@ class Ledger:
 
     def submissions(self, competition: str | None = None) -> list[SubmissionRow]:
         """Those to one competition, or all, oldest first."""
-        found = self._db.execute(
+        rows = self._db.execute(
             "SELECT * FROM submissions WHERE competition = ifnull(?, competition) ORDER BY id",
             [competition],
         )
-        return [_submission_row(dict(values)) for values in found]
+        return [_submission_row(dict(values)) for values in rows]
+
+    def in_the_way(self, row: SubmissionRow) -> list[SubmissionRow]:
+        """What forbids a claim: the same file, sent before; then a file that is being sent now."""
+        rows = self.submissions(row.competition)
+        same = [other for other in rows if other.sha256 == row.sha256 and other.state != "failed"]
+        return same + [other for other in rows if other.state == "sending"]
 
     def _insert(self, table: str, values: dict[str, Any], on_conflict: str = "") -> int:
         columns = ", ".join(values)
@@ -186,29 +217,24 @@ class Ledger:
         ).fetchall()
         return int(row_id)
 
-    def in_the_way(self, row: SubmissionRow) -> list[SubmissionRow]:
-        """What forbids a claim: the same file, sent before; then another one that is being sent there."""
-        rows = self.submissions(row.competition)
-        same = [there for there in rows if there.sha256 == row.sha256 and there.state != "failed"]
-        return same + [there for there in rows if there.state == "sending"]
-
 
 def _create(path: Path) -> None:
-    """Made aside and linked into place, because SQLite fails when two processes turn on WAL at once."""
+    """Make a new file aside and link it into place (3.).
+
+    SQLite fails when two processes turn on write-ahead logging of one file at once.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path.parent) as folder:
         scratch = Path(folder, path.name)
         with closing(sqlite3.connect(scratch, isolation_level=None)) as db:
-            db.execute(
-                "PRAGMA journal_mode = WAL"
-            )  # readers and a writer at once; stays with the file
+            db.execute("PRAGMA journal_mode = WAL")  # stays with the file
             migrate(db)
         with suppress(FileExistsError):  # another process was first
             os.link(scratch, path)
 
 
 def _values(row: ScoreRow | SubmissionRow, *objects: str) -> dict[str, Any]:
-    """The row's columns but its id, with `objects` as JSON."""
+    """The row's columns except its id, with `objects` as JSON."""
     values = asdict(row) | {
         name: json.dumps(getattr(row, name), allow_nan=False) for name in objects
     }

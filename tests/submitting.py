@@ -1,4 +1,4 @@
-"""Fixtures of someone who submits: a server, a working folder with two runs, and what follows from them."""
+"""Fixtures for tests that submit: a server, a working folder with two runs, ledger and client."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ import pytest
 from evaluate.exceptions import InputError, KaggleError, Refused
 from submit.csv.check import check
 from submit.kaggle.client import Kaggle
-from submit.kaggle.poll import LOST_AFTER, poll, unsettled
+from submit.kaggle.poll import LOST_AFTER, open_submissions, poll
 from submit.kaggle.submission import submit
 from submit.ledger import Ledger
 from tests.kaggle_server import SLUG, TOKEN, KaggleServer
@@ -61,18 +61,18 @@ def kaggle(folder):
 
 @pytest.fixture
 def follow(ledger, kaggle):
-    """Polls to the end without waiting. -> the rows, and the waits there would have been."""
+    """Polls to the end without waiting. -> the rows, and the waits that there would have been."""
 
     def run():
         waits = []
-        return poll(ledger, kaggle, unsettled(ledger), sleep=waits.append), waits
+        return poll(ledger, kaggle, open_submissions(ledger), sleep=waits.append), waits
 
     return run
 
 
 @pytest.fixture
 def send(folder, ledger, kaggle):
-    """Submits a run's file, and checks that no credential got into the ledger, nor into what is raised."""
+    """Submits a run's file; no credential may get into the ledger or into an error."""
 
     def run(name="one", **options):
         path = folder / name / "submission.csv"

@@ -1,5 +1,7 @@
-"""Sending, with the real client against a real HTTP server: whatever goes wrong, the ledger is right and nothing is
-submitted twice."""
+"""submit.kaggle.submission, with the real client against a real HTTP server.
+
+Whatever goes wrong, the ledger is right and nothing is submitted twice.
+"""
 
 from dataclasses import replace
 
@@ -7,7 +9,8 @@ import pytest
 
 from evaluate.exceptions import InputError, KaggleError, Refused
 from submit.csv.check import check
-from submit.kaggle.submission import marker, submit
+from submit.kaggle.marker import marker
+from submit.kaggle.submission import submit
 from submit.ledger import Ledger
 from tests.kaggle_server import SLUG
 from tests.rows import ROW
@@ -122,10 +125,10 @@ def test_a_server_that_never_answers_is_given_up_at_the_deadline(send, ledger, k
 
 def test_the_daily_limit_is_asked_for_first_and_some_may_be_kept(send, ledger, server):
     server.daily = 1
-    with pytest.raises(Refused, match="1 submissions are left today, 0 made, 1 are to be kept"):
+    with pytest.raises(Refused, match="1 submission left today, 0 made, 1 to be kept"):
         send(reserve=1)
     send()
-    with pytest.raises(Refused, match="0 submissions are left today, 1 made"):
+    with pytest.raises(Refused, match="0 submissions left today, 1 made"):
         send("two")
     assert states(ledger) == ["pending"] and server.requests["CreateSubmission"] == 1
 
@@ -228,7 +231,7 @@ def test_a_file_that_changed_since_the_check_is_not_sent(folder, ledger, kaggle,
     path = folder / "one" / "submission.csv"
     summary = check(path)
     path.write_text(path.read_text().replace("0.7", "0.6"))
-    with pytest.raises(InputError, match="changed since it was checked"):
+    with pytest.raises(InputError, match="it changed since it was checked"):
         submit(path, summary, SLUG, "try", ledger, kaggle)
     assert states(ledger) == [] and server.submissions == []
 

@@ -37,7 +37,9 @@ def convert_command(
         str | None, Parameter(help="Format of a submission: a name, or a profile file (.toml).")
     ] = None,
 ) -> None:
-    """Detections, or the truth of DATA, from and to the files of other tools: COCO, VOC devkit, YOLO, pandas."""
+    """Convert detections, or the truth of DATA, from and to the files of other tools: COCO, the VOC
+    devkit, YOLO, pandas.
+    """
     from harness.convert import known_from, read, write
 
     known = known_from(data, split, images=images, truth=truth, annotated=str(source) == "truth")

@@ -1,7 +1,10 @@
-"""One command, `harness VERB`. A verb parses, makes one library call and prints.
+"""One command, `harness VERB`. A verb parses its options, makes one library call and prints.
 
-Results go to stdout, progress and errors to stderr. Exit status: 0 done; 1 the job failed; 2 wrong usage or wrong
-input. Imports stand inside the verbs, so that scoring and submitting start without torch.
+Results go to stdout, progress and errors to stderr. Exit status: 0, done; 1, the job failed; 2,
+wrong usage or wrong input (evaluate/exceptions.py says which exception is which).
+
+Each file beside this one holds a group of verbs. They import what they call inside their functions,
+so that `harness --help`, scoring and submitting start without torch.
 """
 
 import importlib.util
@@ -27,6 +30,10 @@ from harness.cli.video import video_command
 from harness.cli.weights import weights_app
 
 ROOT = Path(__file__).parents[2]
+WRONG_INPUT = (  # exit status 2
+    *(CycloptsError, InputError),
+    *(FileNotFoundError, NotADirectoryError, IsADirectoryError),
+)
 
 app = App(
     name="harness",
@@ -57,7 +64,11 @@ app.command(report_command, name="report")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. -> its exit status; errors are one line on stderr, or a traceback with --debug."""
+    """Run one command. -> its exit status.
+
+    An error is one line on stderr; with --debug, which any command takes, the traceback comes
+    first.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
@@ -69,36 +80,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("harness: interrupted", file=sys.stderr)
         return 130
-    except (
-        CycloptsError,
-        InputError,
-        FileNotFoundError,
-        NotADirectoryError,
-        IsADirectoryError,
-    ) as error:
-        return _failed(error, 2, debug)
+    except WRONG_INPUT as error:
+        return _fail(error, 2, debug)
     except (JobError, OSError) as error:
-        return _failed(error, 1, debug)
+        return _fail(error, 1, debug)
     return 0
 
 
-def _failed(error: Exception, status: int, debug: bool) -> int:
+def _fail(error: Exception, status: int, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
-    told = (
-        f"{error.filename}: {error.strerror}"
-        if isinstance(error, OSError) and error.filename
-        else str(error)
-    )
-    print(f"harness: {told}", file=sys.stderr)
+    message = str(error)
+    if isinstance(error, OSError) and error.filename:
+        message = f"{error.filename}: {error.strerror}"
+    print(f"harness: {message}", file=sys.stderr)
     return status
 
 
 def _refuse_shadows() -> None:
-    """Other projects have packages named models or evaluate too; importing theirs would fail far from the cause."""
+    """Raise InputError when another project's package stands in for one of ours.
+
+    `models` and `evaluate` are names that others use too; importing theirs would fail far from the
+    cause.
+    """
     for name in ("models", "evaluate", "submit"):
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None or Path(spec.origin).parent != ROOT / name:
             raise InputError(
-                f"{name}: want {ROOT / name}, but Python finds {spec and spec.origin}; use .venv/bin/harness"
+                f"{name}: want {ROOT / name}, but Python finds {spec and spec.origin}; "
+                "use .venv/bin/harness"
             )

@@ -1,4 +1,4 @@
-"""The pages: `harness report` about one run, `harness leaderboard` about all of them. No torch for the latter."""
+"""The pages: `harness report` about one run, `harness leaderboard` about all. No torch."""
 
 import json
 from pathlib import Path
@@ -13,24 +13,25 @@ from harness.cli.options import LEDGER, AsJson, LedgerPath
 def report_command(
     run: Path, /, *, out: Annotated[Path | None, Parameter(help="Default: RUN/report.html.")] = None
 ) -> None:
-    """One page about a run: score, curves, sweep, and its detections on real photos and in its video."""
+    """Write one page about a run: score, curves, sweep, and detections on its photos and video."""
     from harness.report.page import write_report
     from harness.run_folder import Run
 
     page = out or Run(run).page
     headline = write_report(run, page)
-    told = f"{headline.metric} {headline.value:.4f} on {headline.on}. " if headline else ""
-    print(f"{told}Open {page} in a browser.")
+    score = f"{headline.metric} {headline.value:.4f} on {headline.on}. " if headline else ""
+    print(f"{score}Open {page} in a browser.")
 
 
 def leaderboard_command(
     *,
-    html: Annotated[Path | None, Parameter(help="Also write the page.")] = None,
+    html: Annotated[Path | None, Parameter(help="Also write it as a page (.html).")] = None,
     download: Annotated[
-        bool, Parameter(help="Take the competition's own leaderboard; say where scores stand.")
+        bool,
+        Parameter(help="Also take the competition's leaderboard and say where scores stand on it."),
     ] = False,
     competition: Annotated[
-        str | None, Parameter(help="With --download: the last part of its address.")
+        str | None, Parameter(help="With --download: the last part of the competition's address.")
     ] = None,
     ledger: LedgerPath = LEDGER,
     as_json: AsJson = False,

@@ -1,4 +1,4 @@
-"""From a table to the board: csv, check, submit, poll, leaderboard. No torch."""
+"""From a table to a counted submission: csv, check, submit, poll. No torch."""
 
 import json
 import sys
@@ -36,7 +36,10 @@ def csv_command(
     split: Split = "test",
     images: Images = None,
 ) -> None:
-    """Write the competition's CSV: one row an image, its boxes in one cell. DATA is for boxes as shares of photos."""
+    """Write the competition's CSV: one row per image, its boxes in one cell.
+
+    DATA gives the photos' sizes, for profiles whose boxes are in normalized coordinates.
+    """
     from submit.csv.formats import write
 
     form, table, sizes = load_profile(profile), Detections.load(detections), None
@@ -57,16 +60,14 @@ def check_command(
     ledger: LedgerPath = LEDGER,
     as_json: AsJson = False,
 ) -> None:
-    """Read a submission the way the grader does; lists every bad row, and what is odd beside the last good one."""
-    summary, odd = _checked(submission, profile, sample, ledger)
+    """Read a submission as the grader does. Lists every bad row, and what looks odd beside the last
+    submission that was scored.
+    """
+    summary, warnings = _check(submission, profile, sample, ledger)
     if as_json:
-        print(json.dumps(asdict(summary) | {"warnings": odd}))
+        print(json.dumps(asdict(summary) | {"warnings": warnings}))
     else:
-        print(
-            "\n".join(
-                [f"{submission}: fine; {summary.text()}", *(f"warning: {line}" for line in odd)]
-            )
-        )
+        print(_summary_text(f"{submission}: fine; {summary.text()}", warnings))
 
 
 def submit_command(
@@ -76,11 +77,14 @@ def submit_command(
     competition: Slug,
     message: Annotated[str, Parameter(help="Description of the submission.")],
     min_gain: Annotated[
-        float, Parameter(help="How much more than the best submitted the local score must be.")
+        float,
+        Parameter(help="By how much the local score must beat the best one submitted so far."),
     ] = 0.0,
-    force: Annotated[bool, Parameter(help="Whatever the local score is, or without one.")] = False,
+    force: Annotated[
+        bool, Parameter(help="Send the file whatever its local score is, or without one.")
+    ] = False,
     reserve: Annotated[int, Parameter(help="Submissions of today to keep.")] = 0,
-    dry_run: Annotated[bool, Parameter(help="Do everything but the upload.")] = False,
+    dry_run: Annotated[bool, Parameter(help="Do everything except the upload.")] = False,
     profile: ProfileName = DEFAULT,
     sample: Sample = None,
     ledger: LedgerPath = LEDGER,
@@ -88,17 +92,13 @@ def submit_command(
 ) -> None:
     """Check a CSV, ask Kaggle whether it would count, send it once and wait for its score."""
     from submit.kaggle.client import Kaggle
-    from submit.kaggle.poll import poll
-    from submit.kaggle.submission import submit as run
+    from submit.kaggle.submission import submit_and_wait
     from submit.ledger import Ledger
 
-    summary, odd = _checked(submission, profile, sample, ledger)
-    print(
-        "\n".join([f"{submission}: {summary.text()}", *(f"warning: {line}" for line in odd)]),
-        file=sys.stderr,
-    )
+    summary, warnings = _check(submission, profile, sample, ledger)
+    print(_summary_text(f"{submission}: {summary.text()}", warnings), file=sys.stderr)
     with Ledger(ledger) as book, Kaggle() as kaggle:
-        row = run(
+        row = submit_and_wait(
             submission,
             summary,
             competition,
@@ -109,35 +109,35 @@ def submit_command(
             force=force,
             reserve=reserve,
             dry_run=dry_run,
+            sent=_print_sent,
+            changed=_print_change,
         )
-        if row.id is not None:
-            _tell(row)
-            print("waiting for the score; may be cut off, `harness poll` goes on", file=sys.stderr)
-            [row] = poll(book, kaggle, [row.id], told=_tell)
-    print(json.dumps(asdict(row)) if as_json else _told(row))
+    print(json.dumps(asdict(row)) if as_json else _row_text(row))
     if row.state in ("error", "failed"):
         raise JobError(f"{submission}: {row.error}")
 
 
 def poll_command(*, ledger: LedgerPath = LEDGER, as_json: AsJson = False) -> None:
-    """Go on waiting for the scores of submissions, and find out about those that were cut off."""
+    """Go on waiting for scores, and find out what became of submissions that were cut off."""
     from submit.kaggle.client import Kaggle
-    from submit.kaggle.poll import poll as run
-    from submit.kaggle.poll import unsettled
+    from submit.kaggle.poll import open_submissions, poll
     from submit.ledger import Ledger
 
     with Ledger(ledger) as book, Kaggle() as kaggle:
-        rows = run(book, kaggle, unsettled(book), told=_tell)
+        rows = poll(book, kaggle, open_submissions(book), changed=_print_change)
     if as_json:
         print(json.dumps({"submissions": [asdict(row) for row in rows]}))
     else:
-        print("\n".join(map(_told, rows)) or "no submission is waiting")
+        print("\n".join(map(_row_text, rows)) or "no submission is waiting")
 
 
-def _checked(
+def _check(
     submission: Path, profile: str, sample: Path | None, ledger: Path
 ) -> tuple["Summary", list[str]]:
-    """The summary of a good file and its warnings. Prints every bad row of another, then raises BadRows."""
+    """The summary of a good file, and its warnings.
+
+    Of a bad file it prints every bad row to stdout, then raises BadRows.
+    """
     from submit.csv import check
     from submit.ledger import Ledger
 
@@ -153,17 +153,27 @@ def _checked(
     return summary, check.warnings(summary, before) if before else []
 
 
-def _tell(row: "SubmissionRow") -> None:
-    print(_told(row), file=sys.stderr)
+def _summary_text(heading: str, warnings: list[str]) -> str:
+    return "\n".join([heading, *(f"warning: {line}" for line in warnings)])
 
 
-def _told(row: "SubmissionRow") -> str:
-    """What there is to know about a submission, in a line."""
+def _print_sent(row: "SubmissionRow") -> None:
+    _print_change(row)
+    print("waiting for the score; may be cut off, `harness poll` goes on", file=sys.stderr)
+
+
+def _print_change(row: "SubmissionRow") -> None:
+    print(_row_text(row), file=sys.stderr)
+
+
+def _row_text(row: "SubmissionRow") -> str:
+    """What the ledger knows about a submission, in one line."""
+    state = "would be sent" if row.id is None else row.state
+    ref = f", ref {row.ref}" if row.ref else ""
     scores = "".join(
         f", {name} {score:g}"
         for name, score in (("public", row.public), ("private", row.private))
         if score is not None
     )
-    state = "would be sent" if row.id is None else row.state
-    ref = f", ref {row.ref}" if row.ref else ""
-    return f"{row.path} to {row.competition}: {state}{ref}{scores}{f'; {row.error}' if row.error else ''}"
+    error = f"; {row.error}" if row.error else ""
+    return f"{row.path} to {row.competition}: {state}{ref}{scores}{error}"

@@ -1,9 +1,17 @@
-"""The one place that imports `kaggle`: a program that answers questions from stdin on stdout, a line each.
+"""The one place that imports `kaggle`: a program that answers questions from stdin on stdout.
 
-The package's imports write files, print, ask the network and may end the process, and none of its calls has a timeout,
-so it lives in a child that can be killed. `{"ask": name, ...}` is answered by `{"answer": ...}`, or by `{"error":
-{"kind", "status", "at", "message"}}` where kind is credentials, http, network or upload; or crash, after which it ends.
-Nothing of ours is imported here, and the tokens and keys that sign the requests are cut out of every message.
+Why it is a program, and how it is asked, stands in submit/kaggle/client.py. `{"ask": name, ...}` is
+answered by `{"answer": ...}`, or by `{"error": {"kind", "message", "status", "request"}}` with one
+of these kinds, after which the next question may follow, except after a crash:
+
+    credentials   there are none, or Kaggle does not know them
+    http          Kaggle said no, with a status
+    network       Kaggle could not be reached, or the connection broke
+    upload        the bytes were not taken, so nothing was submitted
+    crash         the kaggle package failed in any other way; this program ends
+
+Nothing of ours is imported here, so that the package finds no module of ours where it expects
+another's. Messages are one line, and the tokens and keys that sign requests are cut out of each.
 """
 
 import json
@@ -22,24 +30,23 @@ class NotSubmitted(Exception):
 
 
 def competition(api: Any, competition: str) -> dict[str, Any]:
-    """What decides whether a submission would be taken now, and those that were made."""
+    """What decides whether a submission would be taken now, and the submissions that were made."""
     with api.build_kaggle_client() as kaggle:
         from kagglesdk.competitions.types.competition_api_service import ApiGetCompetitionRequest
 
         request = ApiGetCompetitionRequest()
         request.competition_name = competition
-        found = kaggle.competitions.competition_api_client.get_competition(request)
+        page = kaggle.competitions.competition_api_client.get_competition(request)
     limits = api.competition_get_submission_limits(competition)
-    unknown = not (
-        limits.num_today or limits.num_total or limits.num_allowed_now
-    )  # not on a team yet: all zero
+    # Whoever is not on a team yet is told zero of everything, which would read as "none left".
+    unknown = not (limits.num_today or limits.num_total or limits.num_allowed_now)
     facts = {
-        "deadline": _utc(found.deadline),
-        "entered": found.user_has_entered,
-        "code_only": found.is_kernels_submissions_only,
-        "closed": found.submissions_disabled,
+        "deadline": _utc(page.deadline),
+        "entered": page.user_has_entered,
+        "code_only": page.is_kernels_submissions_only,
+        "closed": page.submissions_disabled,
         "today": limits.num_today,
-        "allowed": found.max_daily_submissions if unknown else limits.num_allowed_now,
+        "allowed": page.max_daily_submissions if unknown else limits.num_allowed_now,
     }
     return {"facts": facts, "submissions": submissions(api, competition)}
 
@@ -54,10 +61,8 @@ def send(api: Any, competition: str, path: str, message: str) -> int:
 
 def submissions(api: Any, competition: str) -> list[dict[str, Any]]:
     """The team's last hundred, newest first."""
-    return [
-        _submission(found)
-        for found in api.competition_submissions(competition, page_size=100) or []
-    ]
+    page = api.competition_submissions(competition, page_size=100) or []
+    return [_as_dict(remote) for remote in page]
 
 
 def submission(api: Any, ref: int) -> dict[str, Any]:
@@ -66,7 +71,7 @@ def submission(api: Any, ref: int) -> dict[str, Any]:
 
         request = ApiGetSubmissionRequest()
         request.ref = ref
-        return _submission(kaggle.competitions.competition_api_client.get_submission(request))
+        return _as_dict(kaggle.competitions.competition_api_client.get_submission(request))
 
 
 def leaderboard(api: Any, competition: str, folder: str) -> str:
@@ -75,17 +80,17 @@ def leaderboard(api: Any, competition: str, folder: str) -> str:
     return os.path.join(folder, f"{competition}.zip")
 
 
-def _submission(found: Any) -> dict[str, Any]:
+def _as_dict(remote: Any) -> dict[str, Any]:
     return {
-        "ref": found.ref,
-        "file_name": found.file_name,
-        "message": found.description,
-        "bytes": found.total_bytes,
-        "time": _utc(found.date),
-        "state": found.status.name.lower(),
-        "public": _number(found.public_score),
-        "private": _number(found.private_score),
-        "error": _line(found.error_description or "") or None,
+        "ref": remote.ref,
+        "file_name": remote.file_name,
+        "message": remote.description,
+        "bytes": remote.total_bytes,
+        "time": _utc(remote.date),
+        "state": remote.status.name.lower(),
+        "public": _number(remote.public_score),
+        "private": _number(remote.private_score),
+        "error": _one_line(remote.error_description or "") or None,
     }
 
 
@@ -102,7 +107,7 @@ def _number(score: str | None) -> float | None:
 
 
 def _client() -> Any:
-    """An authenticated client. Raises SystemExit where there are no credentials, or the server does not know them."""
+    """An authenticated client. Raises SystemExit when credentials are missing or rejected."""
     import kaggle  # tries to authenticate, and hides whether that worked
 
     if kaggle.api.CONFIG_NAME_AUTH_METHOD not in kaggle.api.config_values:
@@ -111,21 +116,18 @@ def _client() -> Any:
 
 
 def _error(error: Exception | SystemExit) -> dict[str, Any]:
-    """Kind, HTTP status, the request at which it happened, and what the server said about it."""
+    """What went wrong: kind, HTTP status, name of the request, and the server's words."""
     response, request = getattr(error, "response", None), getattr(error, "request", None)
-    told: dict[str, Any] = {
-        "status": None,
-        "at": str(getattr(request, "url", "")).split("?")[0].rsplit("/", 1)[-1],
-    }
+    name = str(getattr(request, "url", "")).split("?")[0].rsplit("/", 1)[-1]
+    context: dict[str, Any] = {"status": None, "request": name}
     if isinstance(error, SystemExit):
-        return told | {"kind": "credentials", "message": "unknown" if _token() else "none"}
+        return context | {"kind": "credentials", "message": "unknown" if _token() else "none"}
     if isinstance(error, NotSubmitted):
-        return told | {
-            "kind": "upload",
-            "message": "Kaggle did not take the upload; nothing was submitted",
-        }
-    if response is None:  # the text of these names hosts, proxies and signed addresses
-        return told | {"kind": "network", "message": type(error).__name__}
+        refusal = "Kaggle did not take the upload; nothing was submitted"
+        return context | {"kind": "upload", "message": refusal}
+    if response is None:  # its text would name hosts, proxies and signed addresses
+        return context | {"kind": "network", "message": type(error).__name__}
+
     try:
         body = response.json()
     except ValueError:
@@ -137,7 +139,7 @@ def _error(error: Exception | SystemExit) -> dict[str, Any]:
     message = str(body.get("message") or response.reason)
     for secret in _secrets():
         message = message.replace(secret, "***")
-    return told | {"kind": "http", "status": status, "message": _line(message)}
+    return context | {"kind": "http", "status": status, "message": _one_line(message)}
 
 
 def _token() -> str | None:
@@ -148,7 +150,7 @@ def _token() -> str | None:
 
 
 def _secrets() -> list[str]:
-    """What must not be told, longest first: the token, the key, and the key as its header has it."""
+    """What no message may hold, longest first: token, key, and the key as its header has it."""
     from kaggle import api
 
     user, key = api.config_values.get("username"), api.config_values.get("key")
@@ -158,11 +160,10 @@ def _secrets() -> list[str]:
     )
 
 
-def _line(text: str) -> str:
-    """What a server says, on one line and without what a terminal would obey."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[
-        :MESSAGE_MAX
-    ]
+def _one_line(text: str) -> str:
+    """A server's words without line breaks and control characters, cut to a length."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(printable.split())[:MESSAGE_MAX]
 
 
 QUESTIONS: dict[str, Callable[..., Any]] = {
@@ -171,14 +172,16 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def main() -> None:
+def answer_questions() -> None:
+    """Answer line by line until stdin ends."""
+    # The package prints to stdout: answers get the real one, and what is printed goes to stderr.
     replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the client prints is no answer
+    os.dup2(2, 1)
 
-    def reply(**told: Any) -> None:
-        print(json.dumps(told), file=replies, flush=True)
+    def reply(**content: Any) -> None:
+        print(json.dumps(content), file=replies, flush=True)
 
-    sys.excepthook = lambda kind, error, at: reply(
+    sys.excepthook = lambda kind, error, traceback: reply(
         error={"kind": "crash", "message": f"the kaggle package failed with {kind.__name__}"}
     )
     for line in sys.stdin:
@@ -192,4 +195,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    answer_questions()
