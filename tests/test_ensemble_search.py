@@ -1,5 +1,6 @@
 """evaluate.ensemble.search: it finds what is there to find, and says when there is nothing."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -44,12 +45,17 @@ def detector(truth, seed, found=0.75):
 
 def test_detectors_that_err_apart_are_fused_and_a_useless_one_is_left_out(truth):
     tables = [detector(truth, 1), detector(truth, 2, found=0.0), detector(truth, 3)]
-    done = []
-    choice = search(tables, truth, done=lambda: done.append(1))
+    scored = []
+
+    @contextmanager
+    def counted(task, *, total=None, unit="it", done=0):
+        yield lambda units=1, /, **shown: scored.append(units)
+
+    choice = search(tables, truth, progress=counted)
     assert choice.weights[0] > 0 and choice.weights[2] > 0
     assert choice.weights[1] < min(choice.weights[0], choice.weights[2])
     assert choice.worth_it and choice.gain.value > 0.05 and choice.single in (0, 2)
-    assert choice.chosen_on[1] > choice.chosen_on[0] and len(done) == choice.tried
+    assert choice.chosen_on[1] > choice.chosen_on[0] and sum(scored) == choice.tried
 
 
 def test_tables_are_added_as_often_as_it_helps():

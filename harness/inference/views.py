@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evaluate.ensemble.fuse import fuse_tables
 from evaluate.ensemble.rule import FusionRule, Method
 from evaluate.exceptions import InputError
 from evaluate.tables import Detections, among_first, rank_key
@@ -61,6 +62,4 @@ def fused(tables: Sequence[Detections], method: Method | None, candidates_max: i
     """One table of the views' tables: fused as an ensemble by `method`, or joined, for NMS to choose."""
     if method is None:
         return join(tables, candidates_max)
-    from evaluate.ensemble.fuse import fuse_tables
-
     return fuse_tables(tables, FusionRule(method=method)).dets
