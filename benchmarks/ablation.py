@@ -27,9 +27,9 @@ from typing import Any
 import harness.cli.main
 import harness.training.train
 import models.assign
+import models.heads
 import models.losses
 import models.weights
-import models.yolov5
 
 Keys = dict[str, Any]
 CELL = ["--conf", "0.001", "--iou", "0.6"]
@@ -58,7 +58,7 @@ def one_anchor() -> None:
         return tuned(raw, targets, code, anchors, strides, gains, **options)
 
     tuned = models.losses.tuned_loss
-    models.yolov5.tuned_loss = loss
+    models.heads.tuned_loss = loss
 
 
 def ciou() -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from evaluate.exceptions import InputError
 from evaluate.files import written_whole
+from models.gains import Gains
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -63,15 +64,11 @@ class Recipe:
     flip: float = 0.5
     flip_ud: float = 0.0
 
-    box_gain: float = 0.05  # see models.losses.Gains for this group; used by the tuned loss
-    object_gain: float = 1.0
-    class_gain: float = 0.5
-    anchor_ratio_max: float = 4.0
-    balance: tuple[float, ...] = (
-        4.0,
-        1.0,
-        0.4,
-    )  # objectness weight of each level (P3, P4, P5), both losses
+    box_gain: float = Gains.box_gain  # models/gains.py says what each of this group weighs
+    object_gain: float = Gains.object_gain
+    class_gain: float = Gains.class_gain
+    anchor_ratio_max: float = Gains.anchor_ratio_max
+    balance: tuple[float, ...] = Gains.balance
 
     def __post_init__(self) -> None:
         for name in ("image_size", "epochs", "batch", "candidates_max", "threads"):

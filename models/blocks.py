@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Conv(nn.Module):
+class ConvBNSiLU(nn.Module):
     """Convolution, batch norm, SiLU. (B, c_in, H, W) -> (B, c_out, H / stride, W / stride)."""
 
     def __init__(
@@ -30,8 +30,8 @@ class Bottleneck(nn.Module):
 
     def __init__(self, channels: int, shortcut: bool):
         super().__init__()
-        self.cv1 = Conv(channels, channels, 1)
-        self.cv2 = Conv(channels, channels, 3)
+        self.cv1 = ConvBNSiLU(channels, channels, 1)
+        self.cv2 = ConvBNSiLU(channels, channels, 3)
         self.shortcut = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,9 +45,9 @@ class C3(nn.Module):
     def __init__(self, c_in: int, c_out: int, depth: int, shortcut: bool = True):
         super().__init__()
         half = c_out // 2
-        self.cv1 = Conv(c_in, half)
-        self.cv2 = Conv(c_in, half)
-        self.cv3 = Conv(2 * half, c_out)
+        self.cv1 = ConvBNSiLU(c_in, half)
+        self.cv2 = ConvBNSiLU(c_in, half)
+        self.cv3 = ConvBNSiLU(2 * half, c_out)
         self.m = nn.Sequential(*(Bottleneck(half, shortcut) for _ in range(depth)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,8 +60,8 @@ class SPPF(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.cv1 = Conv(channels, channels // 2)
-        self.cv2 = Conv(channels // 2 * 4, channels)
+        self.cv1 = ConvBNSiLU(channels, channels // 2)
+        self.cv2 = ConvBNSiLU(channels // 2 * 4, channels)
         self.m = nn.MaxPool2d(5, stride=1, padding=2)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ WIDTH = 32  # channels of the first convolution; each of the stages doubles them
 REPEATS = (1, 2, 8, 8, 4)  # residual blocks of each stage, at strides 2, 4, 8, 16, 32
 
 
-class Conv(nn.Module):
+class ConvBNLeaky(nn.Module):
     """Convolution, batch norm, leaky ReLU. (B, c_in, H, W) -> (B, c_out, H / stride, W / stride)."""
 
     def __init__(self, c_in: int, c_out: int, kernel: int = 1, stride: int = 1):
@@ -29,8 +29,8 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.cv1 = Conv(channels, channels // 2)
-        self.cv2 = Conv(channels // 2, channels, 3)
+        self.cv1 = ConvBNLeaky(channels, channels // 2)
+        self.cv2 = ConvBNLeaky(channels // 2, channels, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.cv2(self.cv1(x))
@@ -42,11 +42,11 @@ class DarkNet53(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = Conv(3, WIDTH, 3)
+        self.stem = ConvBNLeaky(3, WIDTH, 3)
         stages, width = [], WIDTH
         for repeats in REPEATS:
             blocks = (Residual(2 * width) for _ in range(repeats))
-            stages.append(nn.Sequential(Conv(width, 2 * width, 3, 2), *blocks))
+            stages.append(nn.Sequential(ConvBNLeaky(width, 2 * width, 3, 2), *blocks))
             width *= 2
         self.stages = nn.ModuleList(stages)
         self.channels = (width // 4, width // 2, width)

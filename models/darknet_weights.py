@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from models.class_names import COCO
-from models.darknet import Conv, DarkNet53
+from models.darknet import ConvBNLeaky, DarkNet53
 from models.heads import ANCHORS, STRIDES
 from models.weights import Weights, WeightsError
 from models.yolov3 import YoloV3
@@ -61,7 +61,7 @@ def file_order(model: DarkNet53 | YoloV3) -> dict[str, torch.Size]:
     names: list[str] = []
     for part in _PARTS if isinstance(model, YoloV3) else ("",):
         for name, layer in model.get_submodule(part).named_modules(prefix=part):
-            if isinstance(layer, Conv):
+            if isinstance(layer, ConvBNLeaky):
                 names += [
                     f"{name}.bn.{kind}"
                     for kind in ("bias", "weight", "running_mean", "running_var")
@@ -69,7 +69,7 @@ def file_order(model: DarkNet53 | YoloV3) -> dict[str, torch.Size]:
                 names.append(f"{name}.conv.weight")
             elif (
                 isinstance(layer, nn.Conv2d) and layer.bias is not None
-            ):  # a head; those within Conv have no bias
+            ):  # a head; those within ConvBNLeaky have no bias
                 names += [f"{name}.bias", f"{name}.weight"]
     state = model.state_dict()
     return {name: state[name].shape for name in names}

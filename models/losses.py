@@ -1,48 +1,17 @@
-"""What training minimises: the losses of anchor heads. models/heads.py says what raw output holds."""
+"""What training minimises: the two losses of anchor heads. models/heads.py says what raw output holds.
 
-import math
-from dataclasses import dataclass
+Both compare raw output with the truths at the positives, the anchors that answer for a truth (models/assign.py), and
+teach all other anchors that they hold no object. Both return named scalars, whose sum is the loss.
+"""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.assign import match_best_anchor, match_by_ratio, stack_truths
+from models.assign import Positives, match_best_anchor, match_by_ratio, stack_truths
+from models.boxes import BoxCode, ciou, decode_exp
 from models.detector import Target
-from models.heads import BoxCode, decode_exp
-
-
-@dataclass(frozen=True)
-class Gains:
-    """Weights of the tuned loss's parts."""
-
-    box: float = 0.05
-    object: float = 1.0  # at 640 x 640; falls with the number of cells on smaller inputs
-    cls: float = 0.5  # at 80 classes; proportional to their number
-    ratio_max: float = 4.0  # an anchor fits a truth within this factor on both sides
-    balance: tuple[float, ...] = (
-        4.0,
-        1.0,
-        0.4,
-    )  # objectness weight of P3, P4, P5: small objects count more
-
-
-def ciou(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """(P, 4), (P, 4) cxcywh -> IoU (P,) and complete IoU (P,), which also falls with distance and with shape.
-
-    Source: Zheng et al., "Distance-IoU Loss", 2020, https://arxiv.org/abs/1911.08287, eq. 7 to 10.
-    """
-    low_a, high_a = a[:, :2] - a[:, 2:] / 2, a[:, :2] + a[:, 2:] / 2
-    low_b, high_b = b[:, :2] - b[:, 2:] / 2, b[:, :2] + b[:, 2:] / 2
-    shared = (torch.minimum(high_a, high_b) - torch.maximum(low_a, low_b)).clamp(min=0).prod(-1)
-    iou = shared / (a[:, 2:].prod(-1) + b[:, 2:].prod(-1) - shared + 1e-9)
-    hull = torch.maximum(high_a, high_b) - torch.minimum(low_a, low_b)
-    distance = (a[:, :2] - b[:, :2]).square().sum(-1) / (hull.square().sum(-1) + 1e-9)
-    angle_a, angle_b = torch.atan2(a[:, 2], a[:, 3]), torch.atan2(b[:, 2], b[:, 3])
-    shape = 4 / math.pi**2 * (angle_a - angle_b).square()
-    with torch.no_grad():
-        alpha = shape / (1 - iou + shape + 1e-9)
-    return iou, iou - distance - alpha * shape
+from models.gains import Gains
 
 
 def tuned_loss(
@@ -55,40 +24,55 @@ def tuned_loss(
     *,
     neighbours: bool = True,
 ) -> dict[str, Tensor]:
-    """CIoU for boxes, BCE of objectness to the (detached) IoU, BCE for classes, several positives a truth.
+    """YOLOv5's loss: several positives per truth on every level, objectness that learns the IoU.
 
-    `neighbours` also lets the two cells nearest to the centre answer, for a box `code` that reaches outside its cell.
+    With B images of H x W pixels, C classes, levels l, and means over positives p or over all anchors a of a level:
+
+        box     box_gain * B                          * sum_l mean_p (1 - CIoU_p)
+        object  object_gain * B * H * W / 640^2       * sum_l balance_l * mean_a BCE(objectness_a, IoU_a)
+        class   class_gain * B * C / 80               * sum_l mean_p mean_c BCE(class_pc, 1 if c is p's class else 0)
+
+    IoU_a is the overlap of the box that a positive says now with its truth, taken as a constant, and 0 for an anchor
+    that answers for no truth: a score then says how well the box fits, not only that an object is there.
+    anchors (levels, A, 2) are pixels. `neighbours` makes positives also of the two cells nearest to a truth's centre,
+    for a box `code` that reaches outside its cell.
+    Source: https://docs.ultralytics.com/yolov5/tutorials/architecture_description, "Compute losses".
     """
-    truths = stack_truths(targets)
+    truths = stack_truths(targets)  # (T, 6)
     batch, _, rows, cols, channels = raw[0].shape
     num_classes = channels - 5
-    size_factor = rows * cols * strides[0] ** 2 / 640**2
-    box, objectness, cls = (raw[0].new_zeros(()) for _ in range(3))
+    size_factor = rows * cols * strides[0] ** 2 / 640**2  # H * W / 640^2
+
+    box, objectness, classes = (raw[0].new_zeros(()) for _ in range(3))
     for level, anchor, stride, balance in zip(raw, anchors, strides, gains.balance, strict=True):
-        found = match_by_ratio(
-            truths, anchor, (level.shape[2], level.shape[3]), stride, gains.ratio_max, neighbours
-        )
-        wanted = level.new_zeros(level.shape[:4])
-        if len(found.truth):
-            mine = level[found.at]  # (P, 5 + C)
-            cells = torch.stack([found.col, found.row], -1)
-            iou, complete = ciou(
-                code(mine[:, :4], cells, anchor[found.anchor], stride), truths[found.truth, 2:]
-            )
+        grid = level.shape[2], level.shape[3]
+        positives = match_by_ratio(truths, anchor, grid, stride, gains.anchor_ratio_max, neighbours)
+        iou_wanted = level.new_zeros(level.shape[:4])  # (B, A, rows, cols)
+        if len(positives.truth):
+            logits, truth = level[positives.location], truths[positives.truth]  # (P, 5 + C), (P, 6)
+            cxcywh = code(logits[:, :4], positives.cells, anchor[positives.anchor], stride)
+            iou, complete = ciou(cxcywh, truth[:, 2:])
             box = box + (1 - complete).mean()
-            # Where two truths share a place, the better overlap is asked of it.
-            place = torch.arange(wanted.numel(), device=wanted.device).view_as(wanted)[found.at]
-            wanted.view(-1).scatter_reduce_(0, place, iou.detach().clamp(0, 1), "amax")
-            one_hot = F.one_hot(truths[found.truth, 1].long(), num_classes).to(mine)
-            cls = cls + F.binary_cross_entropy_with_logits(mine[:, 5:], one_hot)
-        objectness = objectness + balance * F.binary_cross_entropy_with_logits(
-            level[..., 4], wanted
-        )
+            _put_highest(iou_wanted, positives, iou.detach().clamp(0, 1))
+            one_hot = F.one_hot(truth[:, 1].long(), num_classes).to(logits)
+            classes = classes + F.binary_cross_entropy_with_logits(logits[:, 5:], one_hot)
+        bce = F.binary_cross_entropy_with_logits(level[..., 4], iou_wanted)
+        objectness = objectness + balance * bce
+
     return {
-        "box": gains.box * batch * box,
-        "object": gains.object * size_factor * batch * objectness,
-        "class": gains.cls * num_classes / 80 * batch * cls,
+        "box": gains.box_gain * batch * box,
+        "object": gains.object_gain * size_factor * batch * objectness,
+        "class": gains.class_gain * num_classes / 80 * batch * classes,
     }
+
+
+def _put_highest(level: Tensor, positives: Positives, values: Tensor) -> None:
+    """Write values (P,) where the positives are; of several truths at one anchor the highest value stays.
+
+    `level[location] = values` would keep whichever value is written last, which on a GPU is by chance.
+    """
+    flat = torch.arange(level.numel(), device=level.device).view_as(level)[positives.location]
+    level.view(-1).scatter_reduce_(0, flat, values, "amax")
 
 
 def report_loss(
@@ -98,38 +82,45 @@ def report_loss(
     strides: tuple[int, ...],
     balance: tuple[float, ...],
 ) -> dict[str, Tensor]:
-    """The study reports' four parts, summed over levels: class, no_object (x 10), object, box (x 2.5).
+    """The study reports' loss for anchor heads: one positive per truth, four parts.
 
-    class is a cross-entropy over the C logits; no_object a BCE to 0 over the places that answer for nothing;
-    object the squared error of sigmoid(objectness) to the IoU of the decoded box with its truth; box the squared
-    error of sigmoid(tx, ty) to the place in the cell and of tw, th to log(truth / anchor). `balance` weighs the two
-    objectness parts of each level.
+    With s = sigmoid, levels l, and means over the positives p or the background anchors n of a level:
+
+        class      sum_l                      mean_p CE(class logits, class of the truth)
+        no_object  sum_l 10 * balance_l     * mean_n BCE(objectness, 0)
+        object     sum_l balance_l          * mean_p (s(objectness) - IoU)^2
+        box        sum_l 2.5 * mean_p mean of (s(tx) - x)^2, (s(ty) - y)^2, (tw - log(w / aw))^2, (th - log(h / ah))^2
+
+    x, y is where in its cell the truth's centre lies, from 0 to 1; w, h its size, aw, ah the anchor's: the box code of
+    YOLOv3 backwards. IoU is that of the decoded box with the truth, a constant. An anchor that overlaps a truth
+    without being its best is neither positive nor background. anchors (levels, A, 2) are pixels.
     """
-    truths = stack_truths(targets)
+    truths = stack_truths(targets)  # (T, 6)
     grids = [(level.shape[2], level.shape[3]) for level in raw]
+    matches = match_best_anchor(truths, anchors, grids, strides)
+
     zero = raw[0].new_zeros(())
     parts = {"class": zero, "no_object": zero, "object": zero, "box": zero}
-    matches = match_best_anchor(truths, anchors, grids, strides)
-    for level, anchor, stride, weight, (found, ignored) in zip(
+    for level, anchor, stride, weight, (positives, ignored) in zip(
         raw, anchors, strides, balance, matches, strict=True
     ):
-        background = torch.ones_like(level[..., 4], dtype=torch.bool)
-        background[ignored.at] = False
-        background[found.at] = False
-        idle = level[..., 4][background]
+        background = torch.ones_like(level[..., 4], dtype=torch.bool)  # (B, A, rows, cols)
+        background[ignored.location] = False
+        background[positives.location] = False
+        idle = level[..., 4][background]  # (number of background anchors,)
         no_object = F.binary_cross_entropy_with_logits(idle, torch.zeros_like(idle))
         parts["no_object"] = parts["no_object"] + 10 * weight * no_object
-        if not len(found.truth):
+        if not len(positives.truth):
             continue
-        mine, truth = level[found.at], truths[found.truth]
-        cells = torch.stack([found.col, found.row], -1)
+
+        logits, truth = level[positives.location], truths[positives.truth]  # (P, 5 + C), (P, 6)
+        sizes = anchor[positives.anchor]  # (P, 2)
         with torch.no_grad():
-            iou, _ = ciou(
-                decode_exp(mine[:, :4], cells, anchor[found.anchor], stride), truth[:, 2:]
-            )
-        centre = mine[:, :2].sigmoid() - (truth[:, 2:4] / stride - cells)
-        extent = mine[:, 2:4] - torch.log(truth[:, 4:] / anchor[found.anchor] + 1e-16)
-        parts["object"] = parts["object"] + weight * (mine[:, 4].sigmoid() - iou).square().mean()
+            iou, _ = ciou(decode_exp(logits[:, :4], positives.cells, sizes, stride), truth[:, 2:])
+        centre = logits[:, :2].sigmoid() - (truth[:, 2:4] / stride - positives.cells)
+        extent = logits[:, 2:4] - torch.log(truth[:, 4:] / sizes + 1e-16)
+        object_error = logits[:, 4].sigmoid() - iou
+        parts["object"] = parts["object"] + weight * object_error.square().mean()
         parts["box"] = parts["box"] + 2.5 * torch.cat([centre, extent], 1).square().mean()
-        parts["class"] = parts["class"] + F.cross_entropy(mine[:, 5:], truth[:, 1].long())
+        parts["class"] = parts["class"] + F.cross_entropy(logits[:, 5:], truth[:, 1].long())
     return parts

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import harness.training.train
+import models.heads
 import models.losses
 import models.weights
-import models.yolov5
 from harness.recipe import load_recipe
 from models.yolov5 import YoloV5
 
@@ -27,7 +27,7 @@ def put_back(monkeypatch):
     for module, name in (
         (models.losses, "match_by_ratio"),
         (models.losses, "ciou"),
-        (models.yolov5, "tuned_loss"),
+        (models.heads, "tuned_loss"),
         (models.weights, "match_classes"),
         (harness.training.train, "transfer"),
     ):
@@ -69,10 +69,10 @@ def test_without_an_ingredient_the_loss_is_another(without, changed):
 def test_without_head_or_class_rows_those_start_at_random(without, kept):
     torch.manual_seed(0)
     source, model = YoloV5("n", ("cat", "dog")), YoloV5("n", ("dog", "cat"))
-    start = model.heads.m[0].weight.detach().clone().view(3, 7, -1)
+    start = model.head.m[0].weight.detach().clone().view(3, 7, -1)
     ablation.WITHOUT[without]()
     weights = models.weights.Weights("yolov5n", source.classes, source.state_dict())
     harness.training.train.transfer(weights, model)
-    now, old = (net.heads.m[0].weight.detach().view(3, 7, -1) for net in (model, source))
+    now, old = (net.head.m[0].weight.detach().view(3, 7, -1) for net in (model, source))
     assert torch.equal(now[:, :kept], old[:, :kept]) and torch.equal(now[:, kept:], start[:, kept:])
     assert torch.equal(model.model["0"].conv.weight, source.model["0"].conv.weight)

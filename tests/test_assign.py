@@ -119,8 +119,8 @@ def test_ignored_is_what_trying_every_prior_on_every_truth_finds_less_all_positi
             for row, col in itertools.product(range(rows), range(cols))
             if iou((x, y, w, h), ((col + 0.5) * stride, (row + 0.5) * stride, pw, ph)) > ignore_min
         }
-        positive = set(zip(*(column.tolist() for column in found.at)))
-        assert set(zip(*(column.tolist() for column in ignored.at))) == expected - positive
+        positive = set(zip(*(column.tolist() for column in found.location)))
+        assert set(zip(*(column.tolist() for column in ignored.location))) == expected - positive
         some += len(expected & positive)
     assert some > 0
 

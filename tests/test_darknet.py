@@ -146,7 +146,7 @@ def test_a_whole_file_gives_darknets_output(narrow, tmp_path, count):
     for level, layer in zip(model.eval()(images), (106, 94, 82)):
         theirs = outs[layer].unflatten(1, (3, 5 + count)).permute(0, 1, 3, 4, 2)
         torch.testing.assert_close(level, theirs, rtol=1e-3, atol=1e-3)
-    assert torch.equal(model.heads.anchors, YoloV3(weights.classes).heads.anchors)
+    assert torch.equal(model.head.anchors, YoloV3(weights.classes).head.anchors)
 
 
 @pytest.mark.parametrize("what", ["cut", "longer", "text", "empty", "half a class"])

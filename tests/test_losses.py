@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from models.heads import decode_exp, decode_sigmoid
-from models.losses import Gains, ciou, report_loss, tuned_loss
+from models.boxes import ciou, decode_sigmoid
+from models.gains import Gains
+from models.losses import report_loss, tuned_loss
 
 ANCHORS = torch.tensor([[[8.0, 8.0]]])  # one level, one anchor
 TARGET = [(torch.tensor([1]), torch.tensor([[2.0, 9.0, 6.0, 15.0]]))]  # centre (4, 12), size 4 x 6
@@ -17,25 +18,6 @@ NOTHING = [(torch.zeros(0, dtype=torch.long), torch.zeros(0, 4))]
 def zeros():
     """One level (1 image, 1 anchor, 2 x 2 cells of stride 8, 5 + 2 classes)."""
     return [torch.zeros(1, 1, 2, 2, 7)]
-
-
-def test_ciou_of_a_box_with_itself_is_one():
-    box = torch.tensor([[3.0, 4, 5, 6]])
-    assert [float(v) for v in ciou(box, box)] == pytest.approx([1, 1], abs=1e-6)
-
-
-def test_ciou_of_disjoint_boxes_of_one_shape_is_minus_the_squared_distance_over_the_squared_diagonal():
-    # 2x2 boxes at x 1 and 7: IoU 0, centres 6 apart, hull 8 x 2: 36 / 68
-    iou, complete = ciou(torch.tensor([[1.0, 1, 2, 2]]), torch.tensor([[7.0, 1, 2, 2]]))
-    assert float(iou) == 0 and float(complete) == pytest.approx(-36 / 68)
-
-
-def test_ciou_punishes_another_shape():
-    # same centre, 4x2 against 2x4: IoU 4 / 12, angles atan 2 and atan 1/2; v = 4 / pi^2 (.6435)^2 = .16783
-    iou, complete = ciou(torch.tensor([[0.0, 0, 4, 2]]), torch.tensor([[0.0, 0, 2, 4]]))
-    v = 4 / math.pi**2 * (math.atan(2) - math.atan(0.5)) ** 2
-    assert float(iou) == pytest.approx(1 / 3)
-    assert float(complete) == pytest.approx(1 / 3 - v * v / (1 - 1 / 3 + v))
 
 
 def test_tuned_parts_by_hand():
@@ -80,12 +62,6 @@ def test_two_truths_in_one_place_ask_for_the_better_overlap():
     parts = tuned_loss(raw, both, decode_sigmoid, ANCHORS, (8,), Gains(balance=(1.0,)))
     # home place: IoU .375 and 1, so 1 is wanted there; the other three want 0
     assert float(parts["object"]) == pytest.approx(16 * 16 / 640**2 * 20 * 3 / 4, rel=1e-4)
-
-
-def test_box_codes_of_zero_logits_are_the_anchor_in_the_middle_of_the_cell():
-    for code in (decode_exp, decode_sigmoid):
-        box = code(torch.zeros(1, 4), torch.tensor([[3, 1]]), torch.tensor([[10.0, 20]]), 16)
-        assert box.tolist() == [[56, 24, 10, 20]]
 
 
 def test_an_anchor_in_the_ignore_band_is_neither_object_nor_background():

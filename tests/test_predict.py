@@ -169,7 +169,7 @@ def test_a_rough_trunk_says_how_far_it_moves_boxes(photos):
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.weight.data *= 3  # so that the photo reaches the heads
-    for head in model.heads.m:
+    for head in model.head.m:
         head.bias.data[:] = 0
     told = {
         dtype: moved_by(model, looked_at, size=160, precision=dtype)

@@ -60,8 +60,8 @@ def as_official(monkeypatch):
         module, _, name = kind.rpartition(".")
         twin = disguise(copy.deepcopy(model).half(), getattr(sys.modules[module], name))
         twin.names = dict(enumerate(model.classes))
-        for left_over in ("classes", "head", "gains"):
-            twin.__dict__.pop(left_over)
+        twin.__dict__.pop("classes")
+        twin._modules["model"]._modules["24"].__dict__.pop("gains")
         return {"epoch": -1, "model": twin, "ema": None} | entries
 
     return content
@@ -101,7 +101,7 @@ SPELLINGS = {  # as a pickle names them here -> as it does elsewhere
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_everything_the_training_scripts_kept_is_passed_over(as_official, tmp_path, spelling):
     model = YoloV5("n", CLASSES)
-    head = model.heads.m[0]
+    head = model.head.m[0]
     optimizer = torch.optim.SGD(head.parameters(), lr=np.float64(0.01), momentum=0.9)
     head.weight.sum().backward()
     optimizer.step()
@@ -175,7 +175,7 @@ def test_every_form_of_the_module_loads(as_official, tmp_path, form):
 
 def test_classes_and_anchors_of_a_training_of_ones_own_are_kept(as_official, tmp_path):
     trained = YoloV5("n", ("rbc",))
-    trained.heads.anchors[2, 0] = torch.tensor([7.0, 2.0])  # cells: 224 x 64 pixels
+    trained.head.anchors[2, 0] = torch.tensor([7.0, 2.0])  # cells: 224 x 64 pixels
     torch.save(as_official(trained, names=["not this"]), tmp_path / "y.pt")
     weights = read_yolov5(tmp_path / "y.pt")
     model = YoloV5("n", weights.classes)
@@ -320,10 +320,10 @@ def test_class_rows_move_by_name_and_box_rows_move_whole(as_official, tmp_path):
     source = YoloV5("n", CLASSES)
     torch.save(as_official(source), tmp_path / "y.pt")
     model = YoloV5("n", ("tvmonitor", "platelet", "aeroplane"))
-    before = copy.deepcopy(model.heads.m[1].bias.detach().view(3, 8))
+    before = copy.deepcopy(model.head.m[1].bias.detach().view(3, 8))
     assert transfer(read_yolov5(tmp_path / "y.pt"), model) == ["platelet"]
-    old = source.heads.m[1].bias.detach().half().float().view(3, 8)
-    new = model.heads.m[1].bias.detach().view(3, 8)
+    old = source.head.m[1].bias.detach().half().float().view(3, 8)
+    new = model.head.m[1].bias.detach().view(3, 8)
     assert torch.equal(new[:, :5], old[:, :5])
     assert torch.equal(new[:, 5], old[:, 5 + 2]) and torch.equal(new[:, 7], old[:, 5 + 1])
     assert torch.equal(new[:, 6], before[:, 6])

@@ -8,15 +8,14 @@ import pytest
 import torch
 import torchvision
 
-from models.losses import Gains
+from models.cells import cell_loss, match_cells
+from models.gains import Gains
 from models.yolov1 import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     PRIORS,
     RESNETS,
     YoloV1,
-    cell_loss,
-    match_cells,
 )
 
 CLASSES = ("cat", "dog", "bird")

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from models.gains import Gains
 from models.heads import ANCHORS, STRIDES
-from models.losses import Gains
 from models.yolov5 import SIZES, YoloV5
 
 COCO = tuple(f"class {i}" for i in range(80))
@@ -15,9 +15,15 @@ PARAMETERS = {"n": 1_872_157, "s": 7_235_389, "m": 21_190_557, "l": 46_563_709, 
 
 
 @pytest.fixture(params=["tuned", "report"])
-def model(request):
+def kind(request):
+    """Of the head."""
+    return request.param
+
+
+@pytest.fixture
+def model(kind):
     torch.manual_seed(0)
-    return YoloV5("n", CLASSES, request.param)
+    return YoloV5("n", CLASSES, kind)
 
 
 def perfect(head, label, xyxy, *, rows, cols, big=30.0):
@@ -76,9 +82,9 @@ def test_shapes(model, rows, cols):
     assert 0 <= scores.min() and scores.max() <= 1
 
 
-def test_a_perfect_output_decodes_to_the_truth_and_costs_nothing(model):
+def test_a_perfect_output_decodes_to_the_truth_and_costs_nothing(model, kind):
     truth = [22.0, 70.0, 52.0, 93.0]  # off centre, not square: a swapped axis would show
-    raw = perfect(model.head, 2, truth, rows=96, cols=128)
+    raw = perfect(kind, 2, truth, rows=96, cols=128)
     xyxy, scores = model.decode(raw)
     best = scores[0, :, 2].argmax()
     assert (
@@ -88,23 +94,23 @@ def test_a_perfect_output_decodes_to_the_truth_and_costs_nothing(model):
     parts.pop(
         "no_object", None
     )  # anchors beyond the best one also claim this object, which v3 calls background
-    if model.head == "tuned":
+    if kind == "tuned":
         parts.pop("object")  # likewise, in cells that match_by_ratio does not choose
     assert sum(parts.values()) < 1e-4, parts
 
 
-def test_classes_share_a_box_in_the_report_head_and_are_independent_in_the_tuned_one(model):
+def test_classes_share_a_box_in_the_report_head_and_are_independent_in_the_tuned_one(model, kind):
     raw = [
         torch.full((1, 3, 2 // 2**i, 2 // 2**i, 8), 20.0) for i in range(2)
     ]  # objectness and all classes sure
     raw.append(raw[1])
     _, scores = model.decode(raw)
-    expected = 1.0 if model.head == "tuned" else 1 / 3
+    expected = 1.0 if kind == "tuned" else 1 / 3
     assert torch.allclose(scores, torch.tensor(expected), atol=1e-6)
 
 
 def test_objectness_starts_near_eight_objects_an_image():
-    heads = YoloV5("n", CLASSES).heads
+    heads = YoloV5("n", CLASSES).head
     for head, stride in zip(heads.m, STRIDES):
         prior = torch.sigmoid(head.bias.view(3, -1)[:, 4]).mean().item()
         assert prior == pytest.approx(8 / (640 / stride) ** 2, rel=0.5)
