@@ -5,6 +5,8 @@ from typing import Any
 import numba
 import numpy as np
 
+from evaluate.boxes_kernel import area, intersection, union
+
 
 @numba.njit(cache=True)
 def compare_with_truths(
@@ -30,20 +32,19 @@ def compare_with_truths(
     free = ~difficult
     for i in range(n):
         x1, y1, x2, y2 = xyxy[i]
-        area = (x2 - x1) * (y2 - y1)
+        own_area = area(x1, y1, x2, y2)
         best_free = 0.0
         for j in range(edges[image[i]], edges[image[i] + 1]):
             u1, v1, u2, v2 = truth_xyxy[j]
-            width, height = min(x2, u2) - max(x1, u1), min(y2, v2) - max(y1, v1)
-            if width <= 0 or height <= 0:
+            shared = intersection(x1, y1, x2, y2, u1, v1, u2, v2)
+            if shared <= 0:
                 continue
-            shared = width * height
             other = int(label[i] != truth_label[j])
             if difficult[j]:
                 if not other:
-                    inside[i] = max(inside[i], shared / area)
+                    inside[i] = max(inside[i], shared / own_area)
                 continue
-            overlap = shared / (area + (u2 - u1) * (v2 - v1) - shared)
+            overlap = shared / union(own_area, area(u1, v1, u2, v2), shared)
             if overlap > iou[other, i]:
                 iou[other, i], target[other, i] = overlap, j
             if not other and free[j] and overlap > best_free and overlap >= iou_min:

@@ -5,6 +5,8 @@ from typing import Any
 import numba
 import numpy as np
 
+from evaluate.boxes_kernel import area, intersection, union
+
 
 @numba.njit(cache=True, nogil=True)
 def most_overlapped(corners: Any, n: int, xyxy: Any, iou_max: float) -> tuple[int, float]:
@@ -15,18 +17,16 @@ def most_overlapped(corners: Any, n: int, xyxy: Any, iou_max: float) -> tuple[in
     """
     x1, y1 = np.float64(xyxy[0]), np.float64(xyxy[1])
     x2, y2 = np.float64(xyxy[2]), np.float64(xyxy[3])
-    area = (x2 - x1) * (y2 - y1)
+    own_area = area(x1, y1, x2, y2)
     left, top, right, bottom, areas = corners
     best, best_iou = -1, iou_max
     for box in range(n):
-        width = (x2 if x2 < right[box] else right[box]) - (x1 if x1 > left[box] else left[box])
-        height = (y2 if y2 < bottom[box] else bottom[box]) - (y1 if y1 > top[box] else top[box])
-        shared = (width if width > 0 else 0.0) * (height if height > 0 else 0.0)
-        union = areas[box] + area - shared
-        # IoU > best means shared > best * union: few pass this, and only those cost a division.
+        shared = intersection(x1, y1, x2, y2, left[box], top[box], right[box], bottom[box])
+        covered = union(areas[box], own_area, shared)
+        # IoU > best means shared > best * covered: few pass this, and only those cost a division.
         # The factor lets through what rounding may have put just below.
-        if shared > 0.9999 * best_iou * union:
-            iou = shared / union
+        if shared > 0.9999 * best_iou * covered:
+            iou = shared / covered
             if iou > best_iou:
                 best, best_iou = box, iou
     return best, best_iou

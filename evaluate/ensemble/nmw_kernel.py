@@ -5,6 +5,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from evaluate.boxes_kernel import area
 from evaluate.ensemble.cluster_kernel import largest_group, most_overlapped
 
 
@@ -28,7 +29,7 @@ def walk_nmw(xyxy: Any, score: Any, edges: Any, iou_max: float) -> Any:
                 box, n = n, n + 1
                 corner_sums[box], vote_sum[box], row_count[box] = 0, 0, 0
                 corners[:4, box] = xyxy[i]
-                corners[4, box] = (xyxy[i, 2] - xyxy[i, 0]) * (xyxy[i, 3] - xyxy[i, 1])
+                corners[4, box] = area(xyxy[i, 0], xyxy[i, 1], xyxy[i, 2], xyxy[i, 3])
                 scores[start + box], vote = score[i], score[i]
             else:
                 vote = score[i] * iou

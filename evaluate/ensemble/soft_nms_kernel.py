@@ -5,6 +5,8 @@ from typing import Any
 import numba
 import numpy as np
 
+from evaluate.boxes_kernel import intersection, union
+
 
 @numba.njit(cache=True, nogil=True)
 def soften(edges: Any, iou_max: float, sigma: float, xyxy: Any, score: Any) -> None:
@@ -22,7 +24,7 @@ def soften(edges: Any, iou_max: float, sigma: float, xyxy: Any, score: Any) -> N
         while n:
             # 1. take the best row
             taken, stop = rows[best], n
-            x1, y1, x2, y2, area = corners[:, best].copy()
+            x1, y1, x2, y2, taken_area = corners[:, best].copy()
 
             best, n = 0, 0
             for k in range(stop):
@@ -31,10 +33,10 @@ def soften(edges: Any, iou_max: float, sigma: float, xyxy: Any, score: Any) -> N
                     continue
 
                 # 2. lower the score of another row by its IoU with the best
-                width = min(x2, corners[2, k]) - max(x1, corners[0, k])
-                height = min(y2, corners[3, k]) - max(y1, corners[1, k])
-                if width > 0 and height > 0:
-                    iou = width * height / (area + corners[4, k] - width * height)
+                u1, v1, u2, v2, other_area = corners[:, k]
+                shared = intersection(x1, y1, x2, y2, u1, v1, u2, v2)
+                if shared > 0:
+                    iou = shared / union(taken_area, other_area, shared)
                     if sigma > 0:
                         score[row] *= np.exp(-iou * iou / sigma)
                     elif iou > iou_max:

@@ -9,6 +9,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from evaluate.boxes_kernel import area
 from evaluate.ensemble.cluster_kernel import largest_group, most_overlapped
 
 AVG, MAX, BOX_AND_MODEL_AVG, ABSENT_MODEL_AWARE_AVG = range(4)  # as in rule.CONF_TYPES
@@ -57,8 +58,9 @@ def walk_wbf(
                 else:
                     mean = np.float32(corner_sums[box, side] / score_sum[box])
                 corners[side, box] = boxes[start + box, side] = mean
-            width, height = corners[2, box] - corners[0, box], corners[3, box] - corners[1, box]
-            corners[4, box] = width * height
+            corners[4, box] = area(
+                corners[0, box], corners[1, box], corners[2, box], corners[3, box]
+            )
 
         # 3. the scores of the group's boxes
         box_count[g] = n
