@@ -279,7 +279,7 @@ def two_photos() -> tuple[Detections, Dataset]:
     return dets, Dataset(Path(), None, "test", (Path("a"), Path("b")), truth, ())
 
 
-def test_a_photo_is_rated_by_what_is_found_false_and_missed():
+def test_a_photo_is_rated_by_hits_false_positives_and_misses():
     dets, data = two_photos()
     # a: of two cats one is found; its double and the box on nothing are false; the difficult one counts neither way
     assert rate(match(dets, data.truth), dets, data) == [Rating(2, 1, 2), Rating(0, 0, 1)]

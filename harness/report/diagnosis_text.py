@@ -18,8 +18,9 @@ NAMED = 3  # classes, or pairs of them, that a line names
 
 def diagnosis_json(found: Diagnosis) -> dict[str, Any]:
     """-> of the errors: map; fixes {fix: what it adds to mAP}; counts {fix: n}; per_class {name: ap and fixes, or
-    None}; per_size. best_f1: all and per_class, each conf, precision, recall and f1, or None; confusion: conf, rows,
-    columns, matrix; calibration: error, interval, excess, detections, bins, of all and of those shown.
+    None}; per_size. best_f1: all and per_class, each conf, precision, recall and f1, or None;
+    confusion: conf, rows, columns, matrix; calibration: error, interval, excess, detections, bins,
+    of all and of those shown.
     """
     errors, confused = found.tide, found.confusion
     gains = errors.per_class.items()

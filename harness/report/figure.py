@@ -1,6 +1,10 @@
 """How the figures of a run look, and how one becomes part of the page.
 
-matplotlib is imported inside: whoever trains without drawing does not wait for it.
+A figure is drawn in fixed colours, because matplotlib knows no others. On the page each becomes a
+variable of the style sheet, so that the figure follows the reader's light or dark scheme, and text
+stays text in the page's font.
+
+matplotlib is imported inside the functions: who trains without drawing does not wait for it.
 """
 
 import re
@@ -22,7 +26,10 @@ PANEL = (4.8, 3.2)  # inches
 
 
 def svg(name: str, plot: Callable[["Axes", Any], None], data: Any) -> str:
-    """A panel with `data` plotted, as an <svg> element in the page's colours and font; `name` is read out for it."""
+    """A panel with `data` plotted by `plot`, as an <svg> element of the page.
+
+    `name` is what a screen reader says in its place. The same data give the same text.
+    """
     from matplotlib.figure import Figure
 
     with style():
@@ -32,23 +39,23 @@ def svg(name: str, plot: Callable[["Axes", Any], None], data: Any) -> str:
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     text = file.getvalue()
     text = text[text.index("<svg") :]  # no XML declaration, no DOCTYPE
-    text = re.sub("<[^>]+>", _rounded, text)
+    text = re.sub("<[^>]+>", _round_numbers, text)
     for colour, variable in ON_PAGE.items():
         text = text.replace(colour, variable)
     return text.replace("<svg ", f'<svg role="img" aria-label="{escape(name)}" ', 1)
 
 
-def _rounded(tag: re.Match[str]) -> str:
-    """A tag with its numbers cut to hundredths of a point, finer than any screen: half the size."""
+def _round_numbers(tag: re.Match[str]) -> str:
+    """The tag, its numbers cut to hundredths of a point: finer than any screen, half the size."""
     return re.sub(r"(\.\d\d)\d+", r"\1", tag[0])
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Settings of matplotlib for as long as a figure is made."""
+    """The look of our figures, for as long as one is made: a context, nothing process-wide."""
     import matplotlib
 
-    look: Any = {  # matplotlib types every key
+    settings: Any = {  # matplotlib types every key
         **dict.fromkeys(
             ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK
         ),
@@ -63,9 +70,9 @@ def style() -> Iterator[None]:
         "legend.frameon": False,
         "lines.linewidth": 1.6,
         "lines.markersize": 4,
-        "path.simplify_threshold": 0.5,  # points of the page, which are pixels of a screen
+        "path.simplify_threshold": 0.5,  # points of the page, about a pixel
         "svg.fonttype": "none",  # text stays text
         "svg.hashsalt": "harness",  # the same ids every time
     }
-    with matplotlib.rc_context(look):
+    with matplotlib.rc_context(settings):
         yield

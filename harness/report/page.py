@@ -1,9 +1,25 @@
-"""A run folder -> one HTML page that opens from disk."""
+"""The page of a run: one HTML file that opens from disk.
 
-from dataclasses import dataclass
+The page grows with the run. Each section is made from files of the run folder, and is left out
+while they are not there:
+
+    header: the most final number    score.json, else sweep.csv, else log.jsonl    headline.py
+    What it sees                     final.npz and the photos                      gallery.py
+    Video                            video.mp4, video.npz                          video_sheet.py
+    Class by class                   score.json; curves: final.npz and photos      plots.py
+    What costs AP50, and two more    final.npz and the photos                      findings.py
+    The two thresholds               sweep.csv                                     heat_map.py
+    Training                         log.jsonl                                     plots.py
+    The first batch                  first_batch.jpg
+    Where it came from               run.json, recipe.toml
+    Files                            any file that a run folder may hold
+
+run.json says where the photos and their truth are. When they are gone, or are others by now, the
+page says so in place of the sections that need them. templates/report.html puts it all together.
+"""
+
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -16,97 +32,90 @@ from evaluate.metrics.voc import precision_recall
 from evaluate.sweep import sweep_csv
 from evaluate.tables import Detections
 from harness.data.dataset import load_split
+from harness.images.photos import read_photo
 from harness.report.findings import findings
 from harness.report.gallery import gallery, picture_uri
-from harness.report.heat_map import HeatMap, heat_map
-from harness.report.plots import best_epoch, curves_svg, pr_points
+from harness.report.headline import Headline, facts_of, headline_of
+from harness.report.heat_map import heat_map
+from harness.report.plots import curves_svg, pr_points
 from harness.report.template import render_page
 from harness.report.video_sheet import contact_sheet
 from harness.run_folder import Run
 
-METRICS = {"voc-area": "AP50", "voc-11pt": "AP50 (11 points)", "coco": "AP50–95"}
-BATCH_SIDE = 1408  # pixels
-
-
-@dataclass(frozen=True)
-class Headline:
-    value: float
-    metric: str
-    on: str
+BATCH_SIDE = 1408  # pixels of the first batch's longer side
 
 
 def write_report(folder: Path, out: Path) -> Headline | None:
-    """Write the page to `out` whole or not at all. -> its headline, None while there is no number yet.
+    """Write the page whole or not at all. -> its headline, None while there is no number.
 
-    A section whose files the run does not have yet is left out.
-
-    The photos are read from where the run found its data; without them the page says so. Raises InputError when the
-    folder holds nothing of a run, or a file of it is damaged.
+    Raises InputError when the folder holds nothing of a run, or when a file of it is damaged.
     """
     run = Run(folder)
     present = {path: path.stat() for path in run.described if path.is_file()}
     if not present:
         names = ", ".join(path.name for path in run.described)
         raise InputError(f"{folder}: want the folder of a run, it has none of {names}")
-    made = run.read_origin()
-    score = run.read_score()
+    origin, score = run.read_origin(), run.read_score()
     steps, epochs = run.read_log()
     cells, own_cells = sweep_csv.read_sweep(run.sweep) if run.sweep in present else ([], [])
     grid = heat_map(cells) if cells else None
-    newest = max(stat.st_mtime for stat in present.values())
-    values: dict[str, Any] = {
-        "name": folder.resolve().name,
-        "run": made,
-        "data_name": Path(made["data"]).name if made else "",
-        "headline": _headline(score, grid, epochs),
-        "facts": _facts(made, grid, bool(own_cells), epochs)
-        | {"Written": f"{datetime.fromtimestamp(newest, UTC):%d %B %Y}"},
-        "classes": _best_first(score.get("per_class", {})),
-        "sweep": grid,
-        "own_cells": own_cells,
-        "curves": curves_svg(steps, epochs),
-        "first_batch": _first_batch(run.first_batch),
-        "recipe": run.recipe.read_text() if run.recipe in present else "",
-        "files": {path.name: (run.described[path], stat.st_size) for path, stat in present.items()},
-    }
-    values |= _seen(run, made, score) | _filmed(run)
+    headline = headline_of(score, grid, epochs)
+    newest = datetime.fromtimestamp(max(stat.st_mtime for stat in present.values()), UTC)
+
+    page = render_page(
+        "report.html",
+        name=folder.resolve().name,
+        run=origin,
+        data_name=Path(origin["data"]).name if origin else "",
+        headline=headline,
+        facts=facts_of(origin, grid, bool(own_cells), epochs)
+        | {"Written": f"{newest:%d %B %Y}"},  # of the run, so that the same run has the same page
+        classes=_best_first(score.get("per_class", {})),
+        sweep=grid,
+        own_cells=own_cells,
+        curves=curves_svg(steps, epochs),
+        first_batch=_first_batch(run.first_batch),
+        recipe=run.recipe.read_text() if run.recipe in present else "",
+        files={path.name: (run.described[path], stat.st_size) for path, stat in present.items()},
+        **_on_photos(run, origin, score),
+        **_filmed(run),
+    )
     with written_whole(out) as scratch:
-        scratch.write_text(render_page("report.html", **values), encoding="utf-8")
-    headline: Headline | None = values["headline"]
+        scratch.write_text(page, encoding="utf-8")
     return headline
 
 
-def _seen(run: Run, made: dict[str, Any], score: dict[str, Any]) -> dict[str, Any]:
-    """Pictures, counts, curves and errors of the detections beside their truth, or why there are none."""
+def _on_photos(run: Run, origin: dict[str, Any], score: dict[str, Any]) -> dict[str, Any]:
+    """The sections that need the photos and their truth, or a note why there are none."""
     split = score.get("split") or "test"
-    values: dict[str, Any] = {
+    nothing: dict[str, Any] = {
         "split": split,
         "gallery": None,
         "gallery_note": "",
-        "counts": {},
-        "pr": {},
-        "why": None,
+        "counts": {},  # objects of each class
+        "pr": {},  # precision over recall of each class
+        "why": None,  # what costs AP
     }
     if not run.final.is_file():
-        return values
-    if not made:
-        return values | {"gallery_note": "run.json, which says where the photos are, is missing"}
+        return nothing
+    if not origin:
+        return nothing | {"gallery_note": "run.json, which says where the photos are, is missing"}
     dets = Detections.load(run.final)
     try:
-        images = made.get("images")
-        data = load_split(Path(made["data"]), split, images=Path(images) if images else None)
-        found = diagnose(dets, data.truth, rule=RULES.get(score.get("metric", ""), VOC))
-        shown = gallery(dets, data, found.confusion.conf)
+        images = origin.get("images")
+        data = load_split(Path(origin["data"]), split, images=Path(images) if images else None)
+        diagnosis = diagnose(dets, data.truth, rule=RULES.get(score.get("metric", ""), VOC))
+        photos = gallery(dets, data, diagnosis.confusion.conf)
         curves = precision_recall(dets, data.truth)
     except InputError as error:  # the data set is gone, or is another one by now
-        return values | {"gallery_note": str(error)}
+        return nothing | {"gallery_note": str(error)}
     truth = data.truth
     objects = np.bincount(truth.label[~truth.difficult], minlength=len(truth.classes)).tolist()
-    return values | {
+    return nothing | {
         "counts": dict(zip(truth.classes, objects, strict=True)),
-        "gallery": shown,
+        "gallery": photos,
         "pr": {name: pr_points(curve) for name, curve in curves.items()},
-        "why": findings(found),
+        "why": findings(diagnosis),
     }
 
 
@@ -121,44 +130,6 @@ def _filmed(run: Run) -> dict[str, Any]:
         return values | {"film_note": str(error)}
 
 
-def _headline(
-    score: dict[str, Any], grid: HeatMap | None, epochs: list[dict[str, Any]]
-) -> Headline | None:
-    """The most final number there is."""
-    if score:
-        metric = METRICS.get(score["metric"], score["metric"])
-        on = f"{score.get('split') or 'test'}, {score['images']} photos"
-        if score.get("interval"):
-            on += ", 95 % interval over photos {:.4f} to {:.4f}".format(*score["interval"])
-        return Headline(score["map"], metric, on)
-    if grid:
-        return Headline(grid.best.map, "AP50", "validation, after the sweep")
-    if epochs:
-        value, epoch, which = best_epoch(epochs)
-        weights = "averaged weights" if which == "ema" else "model"
-        return Headline(value, "AP50", f"validation, epoch {epoch}, {weights}")
-    return None
-
-
-def _facts(
-    made: dict[str, Any], grid: HeatMap | None, by_class: bool, epochs: list[dict[str, Any]]
-) -> dict[str, str]:
-    facts = {}
-    if made:
-        facts["Trained on"] = f"{made['train']['images']:,} photos"
-    if epochs:
-        facts["Epochs"] = f"{len(epochs)}"
-        facts["Time"] = _duration(sum(sum(line["seconds"].values()) for line in epochs))
-        facts["Speed"] = f"{median(line['images_per_second'] for line in epochs):.3g} photos/s"
-    if made:
-        facts["Machine"] = made["device"]
-    if grid:
-        facts["Thresholds"] = (
-            "each class's own" if by_class else f"score {grid.best.conf:g}, NMS {grid.best.iou:g}"
-        )
-    return facts
-
-
 def _best_first(per_class: dict[str, float | None]) -> list[tuple[str, float | None]]:
     """Classes by falling AP, those without truth last."""
     return sorted(per_class.items(), key=lambda item: 1 if item[1] is None else -item[1])
@@ -167,14 +138,4 @@ def _best_first(per_class: dict[str, float | None]) -> list[tuple[str, float | N
 def _first_batch(path: Path) -> str:
     if not path.is_file():
         return ""
-    from harness.images.photos import read_photo
-
     return picture_uri(read_photo(path), BATCH_SIDE)
-
-
-def _duration(seconds: float) -> str:
-    """3 h 05 min, 18 min or 42 s."""
-    minutes = round(seconds / 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60:02} min"
-    return f"{minutes} min" if minutes else f"{seconds:.0f} s"

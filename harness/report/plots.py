@@ -1,6 +1,6 @@
-"""A run's log as figures: one PNG for its folder, one SVG a panel for the page.
+"""A run's log as figures: a PNG for its folder, and one SVG per panel for its page.
 
-matplotlib is imported inside: whoever trains without drawing does not wait for it.
+matplotlib is imported inside the functions: who trains without drawing does not wait for it.
 """
 
 from pathlib import Path
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def best_epoch(epochs: list[LogLine]) -> tuple[float, int, str]:
-    """The highest AP50, its epoch (from 1) and whether "model" or "ema" reached it; the first of equals."""
+    """The highest AP50, its epoch (from 1), and whether "model" or "ema" reached it.
+
+    Of equal ones the first.
+    """
     scored = [
         (value, line["epoch"] + 1, which) for line in epochs for which, value in line["map"].items()
     ]
@@ -26,7 +29,7 @@ def best_epoch(epochs: list[LogLine]) -> tuple[float, int, str]:
 
 
 def save_curves(log: Path, out: Path) -> None:
-    """Write loss and AP50 by epoch, side by side, as a PNG. The log holds at least one whole epoch."""
+    """Write loss and AP50 by epoch, side by side, as a PNG. The log must hold a whole epoch."""
     from matplotlib.figure import Figure
 
     steps, epochs = read_log(log)
@@ -40,21 +43,24 @@ def save_curves(log: Path, out: Path) -> None:
 
 
 def curves_svg(steps: list[LogLine], epochs: list[LogLine]) -> list[str]:
-    """The same panels as SVG elements; one that has no data yet is left out."""
+    """The same panels as SVG elements. A panel without data is left out."""
     panels = (("Training loss", plot_loss, steps), ("AP50 on validation", plot_map, epochs))
     return [svg(name, plot, lines) for name, plot, lines in panels if lines]
 
 
 def plot_loss(axes: "Axes", steps: list[LogLine]) -> None:
-    """The total of every step in a faint line; the mean of each epoch, total and parts, in strong ones."""
+    """The total loss of every step in a faint line; each epoch's mean, total and parts, in strong
+    ones, over the middle of the epoch.
+    """
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     names = list(steps[0]["loss"])
     parts = np.array([[step["loss"][name] for name in names] for step in steps])  # (S, P)
     epoch = np.array([step["epoch"] for step in steps])
-    epoch_steps = np.bincount(epoch).max()
-    at = (1 + np.array([step["step"] for step in steps])) / epoch_steps
-    axes.plot(at, parts.sum(1), color=INK, alpha=0.2, linewidth=0.6)
+    steps_per_epoch = np.bincount(epoch).max()
+    done = (1 + np.array([step["step"] for step in steps])) / steps_per_epoch  # (S,) epochs
+    axes.plot(done, parts.sum(1), color=INK, alpha=0.2, linewidth=0.6)
+
     epochs = np.unique(epoch)
     means = np.array([parts[epoch == e].mean(0) for e in epochs])  # (E, P)
     axes.plot(epochs + 0.5, means.sum(1), color=INK, marker=".", label="total")
@@ -62,6 +68,7 @@ def plot_loss(axes: "Axes", steps: list[LogLine]) -> None:
         axes.plot(
             epochs + 0.5, means[:, i], color=COLOURS[i % len(COLOURS)], marker=".", label=name
         )
+
     axes.set(title="Training loss", xlabel="epoch", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -71,15 +78,16 @@ def plot_loss(axes: "Axes", steps: list[LogLine]) -> None:
 
 
 def plot_map(axes: "Axes", epochs: list[LogLine]) -> None:
-    """AP50 of the model and of its average after each epoch, the best one ringed."""
+    """AP50 of the model and of its averaged weights after each epoch; a ring marks the best."""
     from matplotlib.ticker import MaxNLocator
 
-    at = [line["epoch"] + 1 for line in epochs]
+    done = [line["epoch"] + 1 for line in epochs]
     for which, colour, name in (
         ("ema", COLOURS[0], "averaged weights (EMA)"),
         ("model", COLOURS[1], "model"),
     ):
-        axes.plot(at, [line["map"][which] for line in epochs], color=colour, marker=".", label=name)
+        scores = [line["map"][which] for line in epochs]
+        axes.plot(done, scores, color=colour, marker=".", label=name)
     best, epoch, _ = best_epoch(epochs)
     axes.plot(
         epoch,
@@ -96,7 +104,10 @@ def plot_map(axes: "Axes", epochs: list[LogLine]) -> None:
 
 
 def pr_points(curve: PrecisionRecall) -> str:
-    """Points for an SVG polyline in a box of 100 x 100: recall to the right, precision upwards."""
-    few = slice(None, None, -(-len(curve.recall) // 100) or 1)
-    points = zip(100 * curve.recall[few], 100 - 100 * curve.precision[few], strict=True)
+    """Points for an SVG polyline in a box of 100 x 100: recall to the right, precision upwards.
+
+    At most a hundred, evenly taken: more than the pixels of the box would show.
+    """
+    thinned = slice(None, None, -(-len(curve.recall) // 100) or 1)
+    points = zip(100 * curve.recall[thinned], 100 - 100 * curve.precision[thinned], strict=True)
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)

@@ -38,7 +38,8 @@ class ContactSheet:
 def contact_sheet(run: Run) -> ContactSheet:
     """The moments with the most boxes and, of the others, with the most uncertain ones, as the film shows them.
 
-    Raises InputError when film or table is gone, damaged or of another video, and where PyAV is missing.
+    Raises InputError when film or table is gone, damaged or of another video, and where PyAV is
+    missing.
     """
     from harness.video.pipeline import shown
     from harness.video.stills import stills
