@@ -1,7 +1,8 @@
 """A headless Chromium driven through its own pipe: JSON on two file descriptors, no package needed.
 
-Source: https://chromedevtools.github.io/devtools-protocol/ and the switch --remote-debugging-pipe: the browser reads
-commands from descriptor 3 and writes answers and events to 4, each ended by a zero byte.
+Source: https://chromedevtools.github.io/devtools-protocol/ and the switch --remote-debugging-pipe:
+the browser reads commands from descriptor 3 and writes answers and events to 4, each ended by a
+zero byte.
 """
 
 import json
@@ -20,7 +21,10 @@ QUIET = (
 
 
 class Page:
-    """One page in a browser of its own. Use it in a `with`. `complaints` has what the console said and what threw."""
+    """One page in a browser of its own, for use in a `with`.
+
+    `complaints` holds what was written to the console and every exception that nobody caught.
+    """
 
     def __init__(self, folder):
         to_read, self.to_write = os.pipe()
@@ -35,7 +39,8 @@ class Page:
             ["bash", "-c", f"{command} 3<&{to_read} 4>&{to_write} 2>/dev/null"],
             pass_fds=(to_read, to_write),
         )
-        os.close(to_read), os.close(to_write)
+        os.close(to_read)
+        os.close(to_write)
         self.complaints, self.sent, self.session, self.rest = [], 0, None, b""
         target = next(
             t for t in self.ask("Target.getTargets")["targetInfos"] if t["type"] == "page"

@@ -1,7 +1,8 @@
-"""The part of Kaggle's API that submitting needs, as a real HTTP server on loopback. It counts what it was given.
+"""The part of Kaggle's API that submitting needs, as a real HTTP server on loopback.
 
-The wire format is that of kaggle 2.2.4: POST /api/v1/SERVICE/METHOD with JSON, and a PUT to the address that
-StartSubmissionUpload gave. The client reaches any port of ours through HTTP_PROXY, so request targets are whole URLs.
+The wire format is that of kaggle 2.2.4: POST /api/v1/SERVICE/METHOD with JSON, and a PUT to the
+address that StartSubmissionUpload gave. The client reaches any port of ours through HTTP_PROXY, so
+request targets are whole URLs. The server counts the requests and keeps what it was given.
 """
 
 import io
@@ -18,10 +19,11 @@ SLUG = "voc-detection"
 
 
 class KaggleServer(ThreadingHTTPServer):
-    """Use it in a `with`. `faults[METHOD]` is what it answers instead of the truth, one for each request:
+    """A server for use in a `with`.
 
-    a status; "drop" the connection; "silent", no answer ever; "page", a status of 200 with HTML; or ("lost", any of
-    these), which is given after the work was done.
+    `faults[METHOD]` lists what it answers instead of the truth, one for each request: a status;
+    "drop" for the connection; "silent" for no answer ever; "page" for a status of 200 with HTML; or
+    ("lost", any of these), which is given after the work was done.
     """
 
     daemon_threads = True
@@ -29,18 +31,11 @@ class KaggleServer(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.faults, self.requests, self.uploads, self.submissions = {}, Counter(), {}, []
-        self.competition = {
-            "id": 1,
-            "ref": SLUG,
-            "title": "VOC detection",
-            "deadline": "2099-01-01T00:00:00Z",
-        }
+        self.competition = {"id": 1, "ref": SLUG, "title": "VOC detection"}
+        self.competition |= {"deadline": "2099-01-01T00:00:00Z"}
         self.competition |= {"userHasEntered": True, "maxDailySubmissions": 5}
-        self.daily, self.pending_polls, self.verdict = (
-            5,
-            0,
-            {"status": "COMPLETE", "publicScore": "0.7819"},
-        )
+        self.daily, self.pending_polls = 5, 0
+        self.verdict = {"status": "COMPLETE", "publicScore": "0.7819"}
         self.leaderboard = "Rank,TeamId,TeamName,Score\n"
         self.ended, self.lock = threading.Event(), threading.Lock()
 
@@ -72,8 +67,8 @@ class KaggleServer(ThreadingHTTPServer):
         return self.competition if body["competitionName"] == SLUG else 404
 
     def GetSubmissionLimits(self, body):
-        made = len(self.submissions)
-        return {"numToday": made, "numTotal": made, "numAllowedNow": self.daily - made}
+        sent = len(self.submissions)
+        return {"numToday": sent, "numTotal": sent, "numAllowedNow": self.daily - sent}
 
     def StartSubmissionUpload(self, body):
         token = f"upload{len(self.uploads)}"
@@ -90,11 +85,9 @@ class KaggleServer(ThreadingHTTPServer):
         upload = self.uploads[body["blobFileTokens"]]
         assert len(upload["data"]) == upload["totalBytes"]
         time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        ref, said = (
-            50_000_001 + len(self.submissions),
-            {"description": body.get("submissionDescription", "")},
-        )
-        self.submissions.append(upload | said | {"ref": ref, "date": time, "polls": 0})
+        ref = 50_000_001 + len(self.submissions)
+        description = {"description": body.get("submissionDescription", "")}
+        self.submissions.append(upload | description | {"ref": ref, "date": time, "polls": 0})
         return {"message": "Successfully submitted", "ref": ref}
 
     def GetSubmission(self, body):
@@ -155,13 +148,10 @@ class Handler(BaseHTTPRequestHandler):
         if status == "page":
             self.send(200, b"<html>", "text/html")
         elif isinstance(reply, int):
-            text = {
-                400: "You have used your daily Submission allowance",
-                404: "Competition not found",
-            }
-            message = text.get(
-                reply, f"no: {self.headers.get('Authorization')}"
-            )  # a server that tells on its users
+            texts = {400: "You have used your daily Submission allowance"}
+            texts[404] = "Competition not found"
+            # A server that gives its users' secrets away, to see that ours are cut out.
+            message = texts.get(reply, f"no: {self.headers.get('Authorization')}")
             self.send(reply, json.dumps({"code": reply, "message": message}).encode())
         elif isinstance(reply, bytes):
             self.send(200, reply, "application/zip")

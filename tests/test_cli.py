@@ -11,250 +11,183 @@ from harness.cli.main import main
 from tests.tiny import write_tiny_voc
 
 ROOT = Path(__file__).parents[1]
+FLOW = """
+    train v5n {data} --out {run} weights= image_size=64 batch=4 epochs=2 threads=1 warmup_epochs=0
+    predict {run} {data} --split val --out {run}/val.npz
+    predict {run} {data} --split test --out {run}/test.npz
+    sweep {run}/val.npz {data} --split val --out {run}/sweep.csv
+    apply {run}/test.npz --sweep {run}/sweep.csv --out {run}/final.npz
+    csv {run}/final.npz --out {run}/submission.csv
+    check {run}/submission.csv
+    score {run}/submission.csv {data} --split test --ledger {root}/ledger.sqlite
+    report {run}
+"""
+
+
+def words_of(line, root):
+    """A command line of the tests as words: {data} is --data DATA, {run} the run folder."""
+    line = line.replace("{data}", "--data {root}/data").replace("{run}", "{root}/runs/tiny")
+    return [word.replace("{root}", str(root)) for word in line.split()]
 
 
 @pytest.fixture(scope="module")
 def flow(tmp_path_factory):
-    """A tiny data set taken through every command, as the Makefile does."""
+    """The folder of a tiny data set that was taken through every command, as the Makefile does."""
     root = tmp_path_factory.mktemp("flow")
-    data, run = str(write_tiny_voc(root / "data")), root / "runs" / "tiny"
-    ledger = ["--ledger", str(root / "ledger.sqlite")]
-    settings = ["weights=", "image_size=64", "batch=4", "epochs=2", "threads=1", "warmup_epochs=0"]
-    for words in (
-        ["train", "v5n", "--data", data, "--out", str(run), *settings],
-        ["predict", str(run), "--data", data, "--split", "val", "--out", str(run / "val.npz")],
-        ["predict", str(run), "--data", data, "--split", "test", "--out", str(run / "test.npz")],
-        [
-            "sweep",
-            str(run / "val.npz"),
-            "--data",
-            data,
-            "--split",
-            "val",
-            "--out",
-            str(run / "sweep.csv"),
-        ],
-        [
-            "apply",
-            str(run / "test.npz"),
-            "--sweep",
-            str(run / "sweep.csv"),
-            "--out",
-            str(run / "final.npz"),
-        ],
-        ["csv", str(run / "final.npz"), "--out", str(run / "submission.csv")],
-        ["check", str(run / "submission.csv")],
-        ["score", str(run / "submission.csv"), "--data", data, "--split", "test", *ledger],
-        ["report", str(run)],
-    ):
-        assert main(words) == 0, words
+    write_tiny_voc(root / "data")
+    for line in FLOW.strip().splitlines():
+        assert main(words_of(line, root)) == 0, line
     return root
 
 
-def test_the_flow_leaves_a_submission_a_score_and_a_page(flow, capsys):
+@pytest.fixture
+def harness(flow, capsys):
+    """Runs a command line on the flow's files. -> its exit status, what it printed, its errors."""
+
+    def run(line):
+        status = main(words_of(line, flow))
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def printed(harness):
+    """Runs a command line that must succeed. -> the JSON object that it printed."""
+
+    def run(line):
+        status, out, err = harness(f"{line} --json")
+        assert status == 0, err
+        return json.loads(out)
+
+    return run
+
+
+def test_the_flow_leaves_a_submission_a_score_and_a_page(flow, printed):
     run = flow / "runs" / "tiny"
     assert len((run / "submission.csv").read_text().splitlines()) == 1 + 4
     assert "<html" in (run / "report.html").read_text()
-    assert (
-        main(
-            [
-                "leaderboard",
-                "--json",
-                "--ledger",
-                str(flow / "ledger.sqlite"),
-                "--html",
-                str(flow / "b.html"),
-            ]
-        )
-        == 0
-    )
-    (row,) = json.loads(capsys.readouterr().out)["rows"]
-    assert (
-        row["name"] == "tiny/submission.csv"
-        and row["recipe"]["epochs"] == 2
-        and (flow / "b.html").exists()
-    )
+    (row,) = printed("leaderboard --ledger {root}/ledger.sqlite --html {root}/b.html")["rows"]
+    assert row["name"] == "tiny/submission.csv" and row["recipe"]["epochs"] == 2
+    assert (flow / "b.html").exists()
 
 
-def test_the_submission_scores_what_its_table_scores(flow, capsys):
-    data, run = str(flow / "data"), flow / "runs" / "tiny"
-    scores = []
-    for name in ("final.npz", "submission.csv"):
-        words = ["score", str(run / name), "--data", data, "--split", "test", "--json"]
-        assert main([*words, "--ledger", str(flow / "l.sqlite")]) == 0
-        scores.append(json.loads(capsys.readouterr().out))
-    assert scores[0].keys() >= {"metric", "map", "per_class", "images", "truths", "detections"}
-    assert scores[0]["map"] == pytest.approx(scores[1]["map"], abs=1e-3)
+def test_the_submission_scores_what_its_table_scores(printed):
+    table, submission = (
+        printed(f"score {{run}}/{name} {{data}} --split test --ledger {{root}}/l.sqlite")
+        for name in ("final.npz", "submission.csv")
+    )
+    assert table.keys() >= {"metric", "map", "per_class", "images", "truths", "detections"}
+    assert table["map"] == pytest.approx(submission["map"], abs=1e-3)
 
 
 @pytest.mark.parametrize("profile", ["open-images", "vinbigdata"])
 def test_a_submission_of_another_profile_is_written_checked_scored_and_converted(
-    flow, capsys, profile
+    flow, harness, printed, profile
 ):
-    data, run = ["--data", str(flow / "data"), "--split", "test"], flow / "runs" / "tiny"
-    table, csv, form = str(run / "final.npz"), str(flow / f"{profile}.csv"), ["--profile", profile]
-    ledger = ["--ledger", str(flow / "l.sqlite")]
-    assert main(["csv", table, "--out", csv, *form, *data]) == 0
-    assert main(["check", csv, *form, "--sample", csv]) == 0
-    assert main(["convert", csv, str(flow / f"{profile}.npz"), *form, *data]) == 0
-    assert (
-        main(["convert", table, str(flow / "again.csv"), "--format", "submission", *form, *data])
-        == 0
-    )
-    assert (flow / "again.csv").read_bytes() == Path(csv).read_bytes()
-    capsys.readouterr()
-    scores = []
-    for words in ([csv, *form], [str(flow / f"{profile}.npz")]):
-        assert main(["score", *words, *data, "--json", *ledger]) == 0
-        scores.append(json.loads(capsys.readouterr().out)["map"])
-    assert scores[0] == scores[1]
-    assert main(["compare", csv, csv, *form, *data]) == main(["errors", csv, *form, *data]) == 0
-    assert main(["check", csv]) == 2 and "or want another --profile?" in capsys.readouterr().err
+    csv, table = f"{{root}}/{profile}.csv", f"{{root}}/{profile}.npz"
+    options = f"--profile {profile} {{data}} --split test"
+    for line in (
+        f"csv {{run}}/final.npz --out {csv} {options}",
+        f"check {csv} --profile {profile} --sample {csv}",
+        f"convert {csv} {table} {options}",
+        f"convert {{run}}/final.npz {{root}}/again.csv --format submission {options}",
+        f"compare {csv} {csv} {options}",
+        f"errors {csv} {options}",
+    ):
+        assert harness(line)[0] == 0, line
+    assert (flow / "again.csv").read_bytes() == (flow / f"{profile}.csv").read_bytes()
+
+    of_csv = printed(f"score {csv} {options} --ledger {{root}}/l.sqlite")
+    of_table = printed(f"score {table} {{data}} --split test --ledger {{root}}/l.sqlite")
+    assert of_csv["map"] == of_table["map"]
+
+    status, _, err = harness(f"check {csv}")
+    assert status == 2 and "or want another --profile?" in err
 
 
-def test_comparing_takes_tables_and_submissions(flow, capsys):
-    data, run = str(flow / "data"), flow / "runs" / "tiny"
-    words = [
-        "compare",
-        str(run / "submission.csv"),
-        str(run / "final.npz"),
-        "--data",
-        data,
-        "--split",
-        "test",
-    ]
-    assert main([*words, "--json"]) == 0
-    result = json.loads(capsys.readouterr().out)
+def test_comparing_takes_tables_and_submissions(harness, printed):
+    line = "compare {run}/submission.csv {run}/final.npz {data} --split test"
+    result = printed(line)
     mean = result["mean"]
     assert mean["difference"] == pytest.approx(mean["after"] - mean["before"])
     assert set(result["per_class"]) == {"disc", "square"}
     assert mean["low"] <= mean["difference"] <= mean["high"] and result["images"] == 4
-    assert main(words) == 0
-    assert "could be chance" in capsys.readouterr().out
+    status, out, _ = harness(line)
+    assert status == 0 and "could be chance" in out
 
 
-def test_errors_split_the_score(flow, capsys):
-    data, run = str(flow / "data"), flow / "runs" / "tiny"
-    where = ["--data", data, "--split", "test", "--json"]
-    assert main(["score", str(run / "final.npz"), *where, "--ledger", str(flow / "l.sqlite")]) == 0
-    score = json.loads(capsys.readouterr().out)
-    assert main(["errors", str(run / "final.npz"), *where]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["map"] == pytest.approx(score["map"], abs=1e-12)
-    assert set(found["fixes"]) >= {
-        "localisation",
-        "class",
-        "both",
-        "duplicate",
-        "background",
-        "missed",
-    }
-    assert main(["errors", str(run / "final.npz"), *where[:-1]]) == 0
-    assert "background" in capsys.readouterr().out
+def test_errors_split_the_score(harness, printed):
+    where = "{run}/final.npz {data} --split test"
+    score = printed(f"score {where} --ledger {{root}}/l.sqlite")
+    diagnosis = printed(f"errors {where}")
+    assert diagnosis["map"] == pytest.approx(score["map"], abs=1e-12)
+    kinds = {"localisation", "class", "both", "duplicate", "background", "missed"}
+    assert set(diagnosis["fixes"]) >= kinds
+    status, out, _ = harness(f"errors {where}")
+    assert status == 0 and "background" in out
 
 
-def test_converting_there_and_back_keeps_the_score(flow, capsys):
-    data, run = str(flow / "data"), flow / "runs" / "tiny"
-    where = ["--data", data, "--split", "test"]
-    scores = []
-    assert main(["convert", str(run / "final.npz"), str(flow / "coco.json"), *where]) == 0
-    assert (
-        main(
-            ["convert", str(flow / "coco.json"), str(flow / "devkit"), "--format", "devkit", *where]
-        )
-        == 0
+def test_converting_there_and_back_keeps_the_score(harness, printed):
+    data = "{data} --split test"
+    for line in (
+        f"convert {{run}}/final.npz {{root}}/coco.json {data}",
+        f"convert {{root}}/coco.json {{root}}/devkit --format devkit {data}",
+        f"convert {{root}}/devkit {{root}}/back.npz {data}",
+    ):
+        assert harness(line)[0] == 0, line
+    before, after = (
+        printed(f"score {table} {data} --ledger {{root}}/l.sqlite")
+        for table in ("{run}/final.npz", "{root}/back.npz")
     )
-    assert main(["convert", str(flow / "devkit"), str(flow / "back.npz"), *where]) == 0
-    for table in (run / "final.npz", flow / "back.npz"):
-        capsys.readouterr()
-        assert (
-            main(["score", str(table), *where, "--json", "--ledger", str(flow / "l.sqlite")]) == 0
-        )
-        scores.append(json.loads(capsys.readouterr().out)["map"])
-    assert scores[0] == scores[1]
+    assert before["map"] == after["map"]
 
 
-def test_a_file_that_does_not_fit_lists_every_offender(flow, capsys):
+def test_a_file_that_does_not_fit_lists_every_offender(flow, harness):
     (flow / "bad.json").write_text(
         '[{"image_id": 99, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 2}]'
     )
-    words = [
-        "convert",
-        str(flow / "bad.json"),
-        str(flow / "bad.npz"),
-        "--data",
-        str(flow / "data"),
-        "--split",
-        "test",
-    ]
-    assert main(words) == 2 and not (flow / "bad.npz").exists()
-    told = capsys.readouterr().err
-    assert (
-        "unknown image" in told
-        and "score from 0 to 1" in told
-        and "1 listed above; nothing was written" in told
-    )
+    status, _, err = harness("convert {root}/bad.json {root}/bad.npz {data} --split test")
+    assert status == 2 and not (flow / "bad.npz").exists()
+    assert "unknown image" in err and "score from 0 to 1" in err
+    assert "1 listed above; nothing was written" in err
 
 
-def test_a_cell_of_the_sweep_is_the_score_at_that_cell(flow, capsys):
-    data, run = str(flow / "data"), flow / "runs" / "tiny"
-    words = [
-        "sweep",
-        str(run / "val.npz"),
-        "--data",
-        data,
-        "--conf",
-        "0.01",
-        "--iou",
-        "0.5",
-        "--json",
-    ]
-    assert main([*words, "--out", str(flow / "one.csv")]) == 0
-    best = json.loads(capsys.readouterr().out)["best"]
-    words = [
-        "score",
-        str(run / "val.npz"),
-        "--data",
-        data,
-        "--conf",
-        "0.01",
-        "--iou",
-        "0.5",
-        "--json",
-    ]
-    assert main([*words, "--ledger", str(flow / "l.sqlite")]) == 0
-    result = json.loads(capsys.readouterr().out)
+def test_a_cell_of_the_sweep_is_the_score_at_that_cell(printed):
+    cell = "{run}/val.npz {data} --conf 0.01 --iou 0.5"
+    best = printed(f"sweep {cell} --out {{root}}/one.csv")["best"]
+    result = printed(f"score {cell} --ledger {{root}}/l.sqlite")
     assert (result["map"], result["detections"]) == (best["map"], best["boxes"])
 
 
+@pytest.mark.parametrize("half", ["--conf 0.1", "--iou 0.5"])
+def test_half_a_cell_is_refused(harness, half):
+    status, _, err = harness(f"score {{run}}/val.npz {{data}} --split val {half}")
+    assert status == 2 and "--conf and --iou together" in err
+
+
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("line", "says"),
     [
-        (["score", "nothing.npz", "--truth", "nothing.npz"], "nothing.npz"),
-        (["score", "x.npz"], "--truth"),
-        (["sweep"], "CANDIDATES"),
-        (
-            ["predict", "r", "--data", "d", "--out", "x.npz", "--batch", "-1"],
-            "--batch -1: want at least 1",
-        ),
-        (
-            ["predict", "r", "--data", "d", "--out", "x.npz", "--size", "0"],
-            "--size 0: want at least 1",
-        ),
-        (["frobnicate"], "frobnicate"),
-        (["train", "v9", "--data", "d", "--out", "o"], "recipe v9"),
-        (["train", "v5n", "epoch=3", "--data", "d", "--out", "o"], "epoch is no key"),
-        (["train", "v5n", "--data", "nowhere", "--out", "o"], "nowhere: want a data set"),
-        (["predict", "w.pt", "--out", "x.npz"], "--images"),
-        (["predict", "w.pt", "--out", "x.npz", "--images", "nowhere"], "nowhere"),
-        (["apply", "x.npz", "--out", "y.npz"], "--sweep"),
-        (["sweep", "x.npz", "--truth", "t.npz", "--conf", "a,b", "--out", "s.csv"], "x.npz"),
-        (["leaderboard", "--ledger", "."], "ledger"),
+        ("score nothing.npz --truth nothing.npz", "nothing.npz"),
+        ("score x.npz", "--truth"),
+        ("sweep", "CANDIDATES"),
+        ("predict r --data d --out x.npz --batch -1", "--batch -1: want at least 1"),
+        ("predict r --data d --out x.npz --size 0", "--size 0: want at least 1"),
+        ("frobnicate", "frobnicate"),
+        ("train v9 --data d --out o", "recipe v9"),
+        ("train v5n epoch=3 --data d --out o", "epoch is no key"),
+        ("train v5n --data nowhere --out o", "nowhere: want a data set"),
+        ("predict w.pt --out x.npz", "--images"),
+        ("predict w.pt --out x.npz --images nowhere", "nowhere"),
+        ("apply x.npz --out y.npz", "--sweep"),
+        ("sweep x.npz --truth t.npz --conf a,b --out s.csv", "x.npz"),
+        ("leaderboard --ledger .", "ledger"),
     ],
 )
-def test_wrong_input_is_one_line_and_status_2(words, says, capsys, tmp_path, monkeypatch):
+def test_wrong_input_is_one_line_and_status_2(line, says, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(words) == 2
+    assert main(line.split()) == 2
     out, err = capsys.readouterr()
     assert says in err and "Traceback" not in err and len(err.splitlines()) == 1, err
     assert out == ""
@@ -282,14 +215,18 @@ def test_a_bad_submission_lists_every_bad_row(tmp_path, capsys):
     assert [line[:6] for line in capsys.readouterr().out.splitlines()] == ["line 2", "line 3"]
 
 
-@pytest.mark.parametrize(
-    "words", [["--help"], ["score", "--help"], ["leaderboard", "--ledger", "l.sqlite"]]
-)
-def test_help_and_the_leaderboard_start_without_torch(words, tmp_path):
-    script = "import sys; from harness.cli.main import main; main(sys.argv[1:]); assert 'torch' not in sys.modules"
-    done = subprocess.run(
-        [sys.executable, "-c", script, *words], cwd=tmp_path, capture_output=True, text=True
+def python(script, *words, cwd=None):
+    command = [sys.executable, "-c", script, *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("line", ["--help", "score --help", "leaderboard --ledger l.sqlite"])
+def test_help_and_the_leaderboard_start_without_torch(line, tmp_path):
+    script = (
+        "import sys; from harness.cli.main import main; main(sys.argv[1:]);"
+        "assert 'torch' not in sys.modules"
     )
+    done = python(script, *line.split(), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
@@ -298,20 +235,8 @@ def test_scoring_imports_neither_torch_nor_numba_nor_pandas(flow):
         "import sys; from harness.cli.main import main; assert main(sys.argv[1:]) == 0;"
         "assert not {'torch', 'numba', 'pandas', 'matplotlib'} & sys.modules.keys()"
     )
-    run = flow / "runs" / "tiny"
-    words = [
-        "score",
-        run / "final.npz",
-        "--data",
-        flow / "data",
-        "--split",
-        "test",
-        "--ledger",
-        flow / "l.sqlite",
-    ]
-    done = subprocess.run(
-        [sys.executable, "-c", script, *map(str, words)], capture_output=True, text=True
-    )
+    line = "score {run}/final.npz {data} --split test --ledger {root}/l.sqlite"
+    done = python(script, *words_of(line, flow))
     assert done.returncode == 0, done.stderr
 
 
@@ -319,23 +244,9 @@ def test_another_projects_package_in_the_way_is_named(tmp_path):
     (tmp_path / "evaluate").mkdir()
     (tmp_path / "evaluate" / "__init__.py").write_text("")
     (tmp_path / "evaluate" / "tables.py").write_text((ROOT / "evaluate" / "tables.py").read_text())
-    script = "import sys; sys.path.insert(0, '.'); from harness.cli.main import main; sys.exit(main(['--help']))"
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True
+    script = (
+        "import sys; sys.path.insert(0, '.');"
+        "from harness.cli.main import main; sys.exit(main(['--help']))"
     )
+    done = python(script, cwd=tmp_path)
     assert done.returncode == 2 and "use .venv/bin/harness" in done.stderr
-
-
-@pytest.mark.parametrize("half", [["--conf", "0.1"], ["--iou", "0.5"]])
-def test_half_a_cell_is_refused(flow, half, capsys):
-    words = [
-        "score",
-        str(flow / "runs/tiny/val.npz"),
-        "--data",
-        str(flow / "data"),
-        "--split",
-        "val",
-        *half,
-    ]
-    assert main(words) == 2
-    assert "--conf and --iou together" in capsys.readouterr().err

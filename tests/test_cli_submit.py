@@ -10,25 +10,19 @@ from harness.cli.main import main
 from tests.kaggle_server import SLUG
 from tests.submitting import HEADER
 
+SUBMIT = ["--competition", SLUG, "--message", "try", "--ledger", "ledger.db"]
+SCRIPT = "import sys; from harness.cli.main import main; sys.exit(main(sys.argv[1:]))"
+
 
 def cli(*words):
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import sys; from harness.cli.main import main; sys.exit(main(sys.argv[1:]))",
-            *words,
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    """A command in a process of its own, still running."""
+    command = [sys.executable, "-c", SCRIPT, *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize(("names", "sent"), [(("one", "one"), 1), (("one", "two"), None)])
 def test_two_submits_at_once_send_no_file_twice(folder, ledger, server, names, sent):
-    words = ("--competition", SLUG, "--message", "try", "--ledger", "ledger.db", "--json")
-    running = [cli("submit", f"{name}/submission.csv", *words) for name in names]
+    running = [cli("submit", f"{name}/submission.csv", *SUBMIT, "--json") for name in names]
     outputs = [process.communicate(timeout=60) for process in running]
     done = [json.loads(out) for out, _ in outputs if out]
     assert all(row["state"] == "complete" for row in done)
@@ -40,15 +34,13 @@ def test_two_submits_at_once_send_no_file_twice(folder, ledger, server, names, s
 
 
 def test_the_command_submits_and_polls(folder, ledger, server, capsys):
-    words = ["--competition", SLUG, "--message", "try", "--ledger", "ledger.db"]
-    assert main(["submit", "one/submission.csv", *words, "--dry-run"]) == 0
+    words = ["submit", "one/submission.csv", *SUBMIT]
+    assert main([*words, "--dry-run"]) == 0
     assert capsys.readouterr().out == f"one/submission.csv to {SLUG}: would be sent\n"
-    assert main(["submit", "one/submission.csv", *words]) == 0
-    assert (
-        capsys.readouterr().out
-        == f"one/submission.csv to {SLUG}: complete, ref 50000001, public 0.7819\n"
-    )
-    assert main(["submit", "one/submission.csv", *words]) == 1
+    assert main(words) == 0
+    scored = f"one/submission.csv to {SLUG}: complete, ref 50000001, public 0.7819\n"
+    assert capsys.readouterr().out == scored
+    assert main(words) == 1
     assert "harness: not sent: the same file was sent on" in capsys.readouterr().err
     assert main(["poll", "--ledger", "ledger.db", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"submissions": []}
@@ -57,41 +49,26 @@ def test_the_command_submits_and_polls(folder, ledger, server, capsys):
 def test_a_file_of_another_profile_is_checked_by_it_and_sent_as_it_is(folder, server, capsys):
     text = "image_id,PredictionString\na,0 0.9 1 2 3 4\nb,14 1 0 0 1 1\n"
     (folder / "one" / "submission.csv").write_text(text)
-    words = [
-        "submit",
-        "one/submission.csv",
-        "--competition",
-        SLUG,
-        "--message",
-        "try",
-        "--ledger",
-        "ledger.db",
-    ]
-    assert (
-        main(words) == 2
-        and "or want another --profile?" in capsys.readouterr().err
-        and not server.submissions
-    )
+    words = ["submit", "one/submission.csv", *SUBMIT]
+    assert main(words) == 2
+    assert "or want another --profile?" in capsys.readouterr().err and not server.submissions
     assert main([*words, "--profile", "vinbigdata"]) == 0
-    told = capsys.readouterr()
-    assert "2 images, 1 boxes" in told.err and "complete" in told.out
-    (there,) = server.submissions
-    assert there["data"].decode() == text
+    out, err = capsys.readouterr()
+    assert "2 images, 1 boxes" in err and "complete" in out
+    (submission,) = server.submissions
+    assert submission["data"].decode() == text
 
 
 def test_a_submission_that_kaggle_cannot_score_is_a_failed_job(folder, server, capsys):
     server.verdict = {"status": "ERROR", "errorDescription": "what columns"}
-    words = ["--competition", SLUG, "--message", "try", "--ledger", "ledger.db"]
-    assert main(["submit", "one/submission.csv", *words]) == 1
+    assert main(["submit", "one/submission.csv", *SUBMIT]) == 1
     assert capsys.readouterr().err.splitlines()[-1] == "harness: one/submission.csv: what columns"
 
 
 def test_a_bad_file_and_a_bad_name_are_wrong_input_and_ask_nothing(folder, server, capsys):
     words = ["--message", "try", "--ledger", "ledger.db", "--force"]
-    assert (
-        main(["submit", "one/submission.csv", "--competition", "https://kaggle.com/c/x", *words])
-        == 2
-    )
+    address = "https://kaggle.com/c/x"
+    assert main(["submit", "one/submission.csv", "--competition", address, *words]) == 2
     (folder / "bad.csv").write_text(f"{HEADER}1,a.jpg,nonsense\n")
     assert main(["submit", "bad.csv", "--competition", SLUG, *words]) == 2
     assert "line 2" in capsys.readouterr().out and server.requests.total() == 0
@@ -104,16 +81,14 @@ def test_without_credentials_one_line_says_where_to_put_them(
     monkeypatch.delenv("KAGGLE_API_TOKEN")
     if token:
         monkeypatch.setenv("KAGGLE_API_TOKEN", token)
-    words = ["--competition", SLUG, "--message", "try", "--ledger", "ledger.db", "--dry-run"]
-    assert main(["submit", "one/submission.csv", *words]) == 1
+    assert main(["submit", "one/submission.csv", *SUBMIT, "--dry-run"]) == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert "https://www.kaggle.com/settings/api" in last and "~/.kaggle/access_token" in last
     assert not token or token not in last
 
 
 def test_a_check_warns_beside_the_last_good_submission(folder, server, capsys):
-    words = ["--competition", SLUG, "--message", "try", "--ledger", "ledger.db"]
-    assert main(["submit", "one/submission.csv", *words]) == 0
+    assert main(["submit", "one/submission.csv", *SUBMIT]) == 0
     (folder / "one" / "next.csv").write_text(f"{HEADER}1,a.jpg,[]\n")
     capsys.readouterr()
     assert main(["check", "one/next.csv", "--ledger", "ledger.db"]) == 0
@@ -124,20 +99,19 @@ def test_a_check_warns_beside_the_last_good_submission(folder, server, capsys):
 
 
 def test_the_competitions_own_leaderboard_says_where_scores_would_stand(folder, server, capsys):
-    server.leaderboard += "".join(
-        f"{n + 1},{n},team,{0.9 - n / 50}\n" for n in range(20)
-    )  # 0.90, 0.88 ...
+    # Twenty teams at 0.90, 0.88 ...
+    server.leaderboard += "".join(f"{n + 1},{n},team,{0.9 - n / 50}\n" for n in range(20))
     words = ["leaderboard", "--ledger", "ledger.db", "--download"]
     assert main(words) == 2
     assert "--competition SLUG" in capsys.readouterr().err
     assert main([*words, "--competition", SLUG, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    # 0.75 is behind 0.90 ... 0.76, 0.70 behind 0.90 ... 0.70; of 21 teams 2, 4 and 8 would earn medals
-    assert [(row["name"], row["stands"], row["medal"]) for row in found["rows"]] == [
+    board = json.loads(capsys.readouterr().out)
+    # 0.75 is behind 0.90 ... 0.76, 0.70 behind 0.90 ... 0.70; of 21 teams 2, 4 and 8 earn medals
+    assert [(row["name"], row["stands"], row["medal"]) for row in board["rows"]] == [
         ("two/val-final.npz", 9, ""),
         ("one/val-final.npz", 12, ""),
     ]
-    assert found["leaderboard"]["teams"] == 20
+    assert board["leaderboard"]["teams"] == 20
     assert main([*words, "--competition", SLUG, "--html", "board.html"]) == 0
     assert "voc-detection has 20 teams" in capsys.readouterr().out
     assert "voc-detection has 20 teams" in (folder / "board.html").read_text()

@@ -22,7 +22,8 @@ PRAGMA journal_mode = WAL;
 CREATE TABLE scores (
     id INTEGER PRIMARY KEY, time TEXT NOT NULL, name TEXT NOT NULL, split TEXT NOT NULL,
     metric TEXT NOT NULL, map REAL NOT NULL, per_class TEXT NOT NULL,
-    images INTEGER NOT NULL, truths INTEGER NOT NULL, detections INTEGER NOT NULL, conf REAL, iou REAL,
+    images INTEGER NOT NULL, truths INTEGER NOT NULL, detections INTEGER NOT NULL,
+    conf REAL, iou REAL,
     recipe TEXT NOT NULL, revision TEXT NOT NULL, dirty INTEGER NOT NULL, command TEXT NOT NULL,
     detections_path TEXT NOT NULL, detections_sha256 TEXT NOT NULL, truth_sha256 TEXT NOT NULL
 );
@@ -30,8 +31,9 @@ CREATE UNIQUE INDEX scored_thing ON scores (
     detections_sha256, truth_sha256, metric, ifnull(conf, -1), ifnull(iou, -1)
 );
 INSERT INTO scores VALUES (
-    1, '2030-01-02T03:04:05+00:00', 'v5l', 'val', 'voc-area', 0.7487, '{"cat": 0.7487, "it''s": null}', 1254, 3000, 99,
-    0.01, 0.55, '{"size": 640, "anchors": [[10, 13]]}', 'abc1234', 1, 'harness score x.npz', 'runs/v5l/val.npz',
+    1, '2030-01-02T03:04:05+00:00', 'v5l', 'val', 'voc-area', 0.7487,
+    '{"cat": 0.7487, "it''s": null}', 1254, 3000, 99, 0.01, 0.55,
+    '{"size": 640, "anchors": [[10, 13]]}', 'abc1234', 1, 'harness score x.npz', 'runs/v5l/val.npz',
     'dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd',
     'tttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttt'
 );
@@ -85,13 +87,8 @@ def test_scoring_the_same_thing_twice_brings_its_row_up_to_date(tmp_path, thresh
 
 
 def test_another_table_truth_metric_or_threshold_is_another_row(tmp_path):
-    others = {
-        "detections_sha256": "x",
-        "truth_sha256": "x",
-        "metric": "coco",
-        "conf": None,
-        "iou": 0.5,
-    }
+    others = {"detections_sha256": "x", "truth_sha256": "x", "metric": "coco"}
+    others |= {"conf": None, "iou": 0.5}
     with Ledger(tmp_path / "ledger.db") as ledger:
         ledger.record(ROW)
         for name, value in others.items():

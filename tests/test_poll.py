@@ -1,4 +1,4 @@
-"""Following submissions, with the real client against a real HTTP server: each ends as what it is, sent once."""
+"""submit.kaggle.poll, with the real client against a real HTTP server: each ends as what it is."""
 
 import os
 import signal
@@ -24,17 +24,8 @@ def test_pending_is_asked_again_with_longer_and_longer_waits(send, ledger, serve
 
 
 def test_waits_grow_by_half_up_to_a_minute():
-    assert list(islice(back_off(), 9)) == [
-        5,
-        7.5,
-        11.25,
-        16.875,
-        25.3125,
-        37.96875,
-        56.953125,
-        60,
-        60,
-    ]
+    waits = [5, 7.5, 11.25, 16.875, 25.3125, 37.96875, 56.953125, 60, 60]
+    assert list(islice(back_off(), 9)) == waits
 
 
 def test_a_submission_that_is_not_there_yet_is_pending(send, ledger, server, follow):
@@ -182,11 +173,14 @@ def test_one_submission_that_cannot_be_asked_about_does_not_keep_the_others_wait
 
 def test_a_submit_that_is_interrupted_while_sending_is_lost_and_found(send, ledger, server, follow):
     create = server.CreateSubmission
-    server.CreateSubmission = lambda body: [
-        create(body),
-        os.kill(os.getpid(), signal.SIGINT),
-        time.sleep(0.2),
-    ][0]
+
+    def create_then_interrupt(body):
+        reply = create(body)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        return reply
+
+    server.CreateSubmission = create_then_interrupt
     with pytest.raises(KeyboardInterrupt):
         send()
     assert states(ledger) == ["lost"]

@@ -1,4 +1,4 @@
-"""harness.report: one page that needs nothing else, true to its tables, and safe to open whatever the names are."""
+"""harness.report: one page that needs nothing else, true to its tables, safe whatever the names."""
 
 import json
 import re
@@ -83,21 +83,12 @@ def whole_run(tmp_path_factory):
     test = load_split(data, "test")
     as_detections(test.truth, 0.875).save(run / "final.npz")
     split = {"images": 8, "boxes": 16, "truth_sha256": "0123abcd"}
-    made = {
-        "command": "harness train v5n",
-        "revision": "5f3c9a1",
-        "dirty": True,
-        "versions": {"numpy": "2.4"},
-    }
-    made |= {"device": "cpu", "precision": "float32", "seed": 0, "data": str(data)}
-    made |= {"train": {"split": "train"} | split, "val": {"split": "val"} | split}
-    (run / "run.json").write_text(json.dumps(made))
-    score = {
-        "metric": "voc-area",
-        "map": 0.81234,
-        "per_class": {HOSTILE: 0.81234, "square": None},
-        "split": "test",
-    }
+    origin = {"command": "harness train v5n", "revision": "5f3c9a1", "dirty": True}
+    origin |= {"versions": {"numpy": "2.4"}, "device": "cpu", "precision": "float32", "seed": 0}
+    origin |= {"train": {"split": "train"} | split, "val": {"split": "val"} | split}
+    (run / "run.json").write_text(json.dumps(origin | {"data": str(data)}))
+    score = {"metric": "voc-area", "map": 0.81234, "split": "test"}
+    score |= {"per_class": {HOSTILE: 0.81234, "square": None}}
     score |= {"images": 4, "truths": 8, "detections": 8, "conf": 0.01, "iou": 0.55}
     (run / "score.json").write_text(json.dumps(score))
     cells = [
@@ -228,8 +219,8 @@ def test_the_headline_is_the_most_final_number_there_is(run, tmp_path, gone, hea
 
 
 def test_without_the_photos_the_page_says_so(run, tmp_path):
-    made = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps(made | {"data": str(tmp_path / "moved")}))
+    origin = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(origin | {"data": str(tmp_path / "moved")}))
     page = report(run, tmp_path)
     assert f"No pictures: {tmp_path / 'moved'}: want a data set, nothing is there" in page.text
     assert page.count("figure") == 0
@@ -262,10 +253,10 @@ def test_a_log_line_cut_short_by_a_kill_is_left_out(tmp_path):
 
 
 def two_photos() -> tuple[Detections, Dataset]:
-    """Photo a: two cats, and a difficult one. Photo b: nothing. Boxes are 10 x 10, at multiples of 20."""
-    at = np.array([[x, 0, x + 10, 10] for x in (0, 20, 40, 60)], np.float32)
+    """Photo a: two cats, and a difficult one. Photo b: nothing. Boxes are 10 x 10, 20 apart."""
+    xyxy = np.array([[x, 0, x + 10, 10] for x in (0, 20, 40, 60)], np.float32)
     truth = GroundTruth(
-        ("a", "b"), ("cat",), np.zeros(3), np.zeros(3), at[:3], np.array([False, False, True])
+        ("a", "b"), ("cat",), np.zeros(3), np.zeros(3), xyxy[:3], np.array([False, False, True])
     )
     #        cat 0, cat 0 again, the difficult one, nothing, and one in b
     dets = Detections(
@@ -273,7 +264,7 @@ def two_photos() -> tuple[Detections, Dataset]:
         ("cat",),
         image=np.array([0, 0, 0, 0, 1]),
         label=np.zeros(5),
-        xyxy=at[[0, 0, 2, 3, 0]],
+        xyxy=xyxy[[0, 0, 2, 3, 0]],
         score=np.array([0.9, 0.8, 0.7, 0.6, 0.5]),
     )
     return dets, Dataset(Path(), None, "test", (Path("a"), Path("b")), truth, ())
@@ -281,9 +272,10 @@ def two_photos() -> tuple[Detections, Dataset]:
 
 def test_a_photo_is_rated_by_hits_false_positives_and_misses():
     dets, data = two_photos()
-    # a: of two cats one is found; its double and the box on nothing are false; the difficult one counts neither way
+    # a: of two cats one is hit; its double and the box on nothing are false positives; the
+    # difficult one counts neither way
     assert rate(match(dets, data.truth), dets, data) == [Rating(2, 1, 2), Rating(0, 0, 1)]
-    assert Rating(2, 1, 2).f1 == 2 / 5  # 2 found / (2 truths + 3 detections)
+    assert Rating(2, 1, 2).f1 == 2 / 5  # 2 hits / (2 truths + 3 detections)
     assert Rating(0, 0, 1).f1 == 0
     assert Rating(0, 0, 0).f1 == 1
     above = match(dets, data.truth).above(0.85)
@@ -291,9 +283,8 @@ def test_a_photo_is_rated_by_hits_false_positives_and_misses():
 
 
 def test_the_gallery_takes_the_worst_first_then_the_best_and_no_photo_twice():
-    ratings = [Rating(4, found, 0) for found in (4, 0, 2, 3, 1, 4, 2, 3, 0, 2, 1)] + [
-        Rating(9, 9, 0)
-    ]
+    ratings = [Rating(4, hits, 0) for hits in (4, 0, 2, 3, 1, 4, 2, 3, 0, 2, 1)]
+    ratings.append(Rating(9, 9, 0))
     chosen = choose(ratings)
     assert chosen["Best"] == [11, 0, 5]  # the one with more objects first
     assert chosen["Worst"] == [1, 8, 4]
@@ -323,12 +314,12 @@ def test_thresholds_of_each_class_are_shown_where_they_are_what_was_applied(run,
     sweep_csv.write_sweep(
         cells, run / "sweep.csv", [sweep_csv.ClassCell("disc", 0.125, 0.625, 0.5, 3)]
     )
-    told = " ".join(report(run, tmp_path).text.split())
-    assert "each class's own best pair is applied" in told and "Thresholdseach class's own" in told
-    assert "disc0.1250.6250.5000" in told
+    text = " ".join(report(run, tmp_path).text.split())
+    assert "each class's own best pair is applied" in text and "Thresholdseach class's own" in text
+    assert "disc0.1250.6250.5000" in text
     sweep_csv.write_sweep(cells, run / "sweep.csv")
-    told = " ".join(report(run, tmp_path).text.split())
-    assert "it is chosen here and applied" in told and "Thresholdsscore 0.01, NMS 0.5" in told
+    text = " ".join(report(run, tmp_path).text.split())
+    assert "it is chosen here and applied" in text and "Thresholdsscore 0.01, NMS 0.5" in text
 
 
 def test_colours_of_the_sweep_part_the_cells_near_the_best():

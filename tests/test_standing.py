@@ -57,7 +57,12 @@ def test_the_medal_bounds_are_the_scores_of_the_last_ranks():
 
 
 def test_a_downloaded_leaderboard_is_read_without_benchmarks_and_teams_without_score(tmp_path):
-    rows = '1,7,"Beta, Inc",2030-01-01 00:00:00,0.9,3,a\n0,8,benchmark,,0.5,1,b\n2,9,Gamma,,0.4,1,c\n3,10,none,,,0,d\n'
+    rows = (
+        '1,7,"Beta, Inc",2030-01-01 00:00:00,0.9,3,a\n'
+        "0,8,benchmark,,0.5,1,b\n"
+        "2,9,Gamma,,0.4,1,c\n"
+        "3,10,none,,,0,d\n"
+    )
     text = "\ufeff" + HEADER + rows
     (tmp_path / "board.csv").write_text(text, encoding="utf-8")
     with zipfile.ZipFile(tmp_path / "board.zip", "w") as archive:

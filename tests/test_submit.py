@@ -19,25 +19,16 @@ from tests.submitting import HEADER, states
 
 def test_a_submission_is_written_down_sent_once_and_scored(send, ledger, server, follow):
     row = send()
-    assert (row.state, row.ref, row.score_id, row.message) == (
-        "pending",
-        50_000_001,
-        1,
-        f"try {marker(row.sha256)}",
-    )
+    assert (row.state, row.ref, row.score_id) == ("pending", 50_000_001, 1)
+    assert row.message == f"try {marker(row.sha256)}"
     server.verdict |= {"privateScore": "0.7"}
     [done], waits = follow()
-    assert (done.state, done.public, done.private, done.error, waits) == (
-        "complete",
-        0.7819,
-        0.7,
-        None,
-        [],
-    )
+    assert (done.state, done.public, done.private) == ("complete", 0.7819, 0.7)
+    assert (done.error, waits) == (None, [])
     assert ledger.submissions() == [done]
-    [there] = server.submissions
-    assert there["data"].decode() == (HEADER + "1,a.jpg,\"[['cat', 0.7, 1, 2, 3, 4]]\"\n")
-    assert (there["fileName"], there["description"]) == ("submission.csv", done.message)
+    [remote] = server.submissions
+    assert remote["data"].decode() == (HEADER + "1,a.jpg,\"[['cat', 0.7, 1, 2, 3, 4]]\"\n")
+    assert (remote["fileName"], remote["description"]) == ("submission.csv", done.message)
 
 
 def test_the_row_is_in_the_ledger_before_the_upload(send, folder, server):
@@ -54,7 +45,7 @@ def test_the_row_is_in_the_ledger_before_the_upload(send, folder, server):
 
 
 @pytest.mark.parametrize(
-    ("at", "status", "says"),
+    ("request_name", "status", "says"),
     [
         ("IntrospectToken", 401, "KAGGLE_API_TOKEN"),
         ("GetCompetition", 403, "rules"),
@@ -64,9 +55,9 @@ def test_the_row_is_in_the_ledger_before_the_upload(send, folder, server):
     ],
 )
 def test_when_the_first_questions_fail_nothing_is_sent_or_kept(
-    send, ledger, server, at, status, says
+    send, ledger, server, request_name, status, says
 ):
-    server.faults[at] = [status] * 2
+    server.faults[request_name] = [status] * 2
     with pytest.raises(KaggleError, match=says):
         send()
     assert states(ledger) == [] and server.requests["StartSubmissionUpload"] == 0
