@@ -9,6 +9,7 @@ from typing import Any
 from evaluate.exceptions import InputError
 from evaluate.exchange.rows import Size
 from evaluate.metrics import bootstrap
+from evaluate.metrics.coco import coco_map
 from evaluate.sweep import thresholds
 from evaluate.tables import Detections, GroundTruth
 from harness import provenance
@@ -69,10 +70,8 @@ def score_file(
     """
     dets = reader.read(path, truth)
     if metric == "coco":
-        from evaluate.metrics.coco import coco_map
-
         numbers = coco_map(dets, truth)
-        numbers = {"map": numbers["AP"], **numbers}
+        numbers = {"map": numbers["AP"], **numbers}  # its own name for what all metrics have
     else:
         score, interval = bootstrap.score_with_interval(
             dets, truth, eleven_point=metric == "voc-11pt"

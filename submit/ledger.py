@@ -119,6 +119,7 @@ class Ledger:
         self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
         self._db.row_factory = sqlite3.Row
         try:
+            # 0 is some other database, or a table that only looks like ours: better not touched.
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if not 1 <= version <= VERSION:
                 raise InputError(
@@ -146,6 +147,7 @@ class Ledger:
     def record(self, row: ScoreRow) -> int:
         """Add the row, or update the one that scored the same thing. -> its id."""
         values = _values(row, "per_class", "recipe")
+        # The interval is two columns, so that SQL can compare its ends.
         values["low"], values["high"] = values.pop("interval") or (None, None)
         updates = ", ".join(f"{name} = excluded.{name}" for name in values)
         return self._insert(
@@ -177,7 +179,10 @@ class Ledger:
             # What was in the way was released between the two questions: try again.
 
     def update(self, row_id: int, **changes: Any) -> SubmissionRow:
-        """Change fields of a submission. -> the row as it is now."""
+        """Change fields of a submission. -> the row as it is now.
+
+        The names are ours, never a person's, so they may go into the statement.
+        """
         assignments = ", ".join(f"{name} = :{name}" for name in changes)
         self._db.execute(
             f"UPDATE submissions SET {assignments} WHERE id = :id", changes | {"id": row_id}
@@ -185,7 +190,7 @@ class Ledger:
         return self.submission(row_id)
 
     def release(self, row_id: int) -> None:
-        """Take back a claim on which nothing was sent."""
+        """Take back a claim on which nothing was sent; any other row stays."""
         self._db.execute("DELETE FROM submissions WHERE id = ? AND state = 'sending'", [row_id])
 
     def submission(self, row_id: int) -> SubmissionRow:
@@ -229,7 +234,7 @@ def _create(path: Path) -> None:
         with closing(sqlite3.connect(scratch, isolation_level=None)) as db:
             db.execute("PRAGMA journal_mode = WAL")  # stays with the file
             migrate(db)
-        with suppress(FileExistsError):  # another process was first
+        with suppress(FileExistsError):  # another process was first, and its file is as good
             os.link(scratch, path)
 
 

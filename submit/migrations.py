@@ -17,6 +17,7 @@ never be there already: the index has -1 for it, which no threshold is.
 
 import sqlite3
 
+# Version 1.
 SCORES = (
     """
     CREATE TABLE scores (
@@ -34,6 +35,7 @@ SCORES = (
     )
     """,
 )
+# Version 2. Columns are added, never made anew, so that the rows of before stay.
 INTERVALS_AND_SUBMISSIONS = (
     "ALTER TABLE scores ADD COLUMN low REAL",
     "ALTER TABLE scores ADD COLUMN high REAL",

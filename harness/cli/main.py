@@ -42,6 +42,7 @@ app = App(
     version_flags=[],
     default_parameter=Parameter(negative=""),
 )
+# In the order of the flow, which is how the files beside this one are read too; help sorts them.
 app.command(data_app)
 app.command(weights_app)
 app.command(train_command, name="train")
@@ -69,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     An error is one line on stderr; with --debug, which any command takes, the traceback comes
     first.
     """
+    # --debug belongs to no verb and may stand anywhere, so it is taken out before the parser.
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
@@ -76,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _refuse_shadows()
         app(words, exit_on_error=False, print_error=False, result_action="return_none")
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        # Python flushes stdout once more when it ends, which must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("harness: interrupted", file=sys.stderr)

@@ -82,6 +82,8 @@ def make_board(
 ) -> Board:
     """Within a split and metric the best comes first; submissions without a score come last."""
     submissions = [submission for submission in submissions if submission.state != "failed"]
+
+    # 1. Scores, each with what was submitted for it.
     last_rank: Counter[tuple[str, str]] = Counter()  # of each truth and metric
     entries = []
     for score in sorted(
@@ -92,11 +94,15 @@ def make_board(
         local = replace(_scored(score), rank=last_rank[ranking])
         sent = [submission for submission in submissions if submission.score_id == score.id]
         entries += [_submitted(local, submission) for submission in sent] or [local]
+
+    # 2. Submissions that were sent without a score.
     for submission in submissions:
         if submission.score_id is None:
             name = "/".join(Path(submission.path).parts[-2:])
             alone = BoardEntry(name=name, time=submission.time, path=submission.path)
             entries.append(_submitted(alone, submission))
+
+    # 3. Where all of them would stand on the public leaderboard.
     if public:
         entries = [_standing(entry, public) for entry in entries]
     return Board(entries, public)

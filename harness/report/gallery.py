@@ -68,7 +68,7 @@ def gallery(dets: Detections, data: Dataset, conf: float) -> Gallery:
     """The chosen photos with boxes scored `conf` or more. Raises InputError for other photos."""
     dets = align(dets, data.truth)
     ratings = rate(match(dets, data.truth).above(conf), dets, data)
-    shown = dets.take(dets.score >= np.float32(conf))
+    shown = dets.take(dets.score >= np.float32(conf))  # scores are float32: compare them as such
     groups = {
         kind: [_draw_photo(data, shown, row, ratings[row]) for row in rows]
         for kind, rows in choose(ratings).items()
@@ -84,6 +84,7 @@ def gallery(dets: Detections, data: Dataset, conf: float) -> Gallery:
 def rate(matches: Matches, dets: Detections, data: Dataset) -> list[Rating]:
     """A rating for each photo, in order (1.)."""
     truth, photos = data.truth, len(data.photos)
+    # (D,) the photo of each detection, in the order of the matches, and whether it hits.
     image, hits = dets.image[matches.row], matches.hits(IOU_MIN)
     false_positives = ~hits & ~matches.neutral(IOU_MIN)
     images = (truth.image[~truth.difficult], image[hits], image[false_positives])

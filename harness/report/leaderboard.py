@@ -13,10 +13,12 @@ from harness.report.board_charts import local_against_public, over_time
 from harness.report.template import render_page
 from harness.run_folder import Run
 
+# The columns of the table, for people; `board_json` has every field of an entry.
 COLUMNS = (
     *("rank", "run", "score", "interval", "public", "private", "gap", "stands", "split", "metric"),
     *("conf", "iou", "model", "images", "detections", "revision", "when", "command"),
 )
+# Columns that align to the right and that the page sorts as numbers.
 NUMBERS = {
     *("rank", "score", "public", "private", "gap", "stands"),
     *("conf", "iou", "images", "detections"),
@@ -71,6 +73,7 @@ def write_board(board: Board, out: Path) -> None:
 
 def _cells(entry: BoardEntry) -> dict[str, str]:
     """The entry as text, by column; "" for what it does not have."""
+    # A submission without a score shows how far it got in the place of its score.
     state = "" if entry.state in (None, "complete") else entry.state
     texts = {
         "rank": _number(entry.rank),

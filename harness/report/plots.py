@@ -54,6 +54,7 @@ def plot_loss(axes: "Axes", steps: list[LogLine]) -> None:
     """
     from matplotlib.ticker import LogLocator, MaxNLocator
 
+    # One faint value per step, placed by the share of its epoch that is done.
     names = list(steps[0]["loss"])
     parts = np.array([[step["loss"][name] for name in names] for step in steps])  # (S, P)
     epoch = np.array([step["epoch"] for step in steps])
@@ -61,6 +62,7 @@ def plot_loss(axes: "Axes", steps: list[LogLine]) -> None:
     done = (1 + np.array([step["step"] for step in steps])) / steps_per_epoch  # (S,) epochs
     axes.plot(done, parts.sum(1), color=INK, alpha=0.2, linewidth=0.6)
 
+    # Strong means over the middle of each epoch: the losses vary from step to step.
     epochs = np.unique(epoch)
     means = np.array([parts[epoch == e].mean(0) for e in epochs])  # (E, P)
     axes.plot(epochs + 0.5, means.sum(1), color=INK, marker=".", label="total")

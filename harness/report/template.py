@@ -28,6 +28,7 @@ def render_page(template: str, *, script: str = "", **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["ap"] = lambda value: "–" if value is None else f"{value:.4f}"
+    # The policy names the script by its hash: another one, from a name in the data, does not run.
     code = (TEMPLATES / script).read_text() if script else ""
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
     return environment.get_template(template).render(

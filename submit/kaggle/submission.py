@@ -42,7 +42,8 @@ A lost reply:
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,16 +121,9 @@ def submit(
     file changed since the check.
     """
     own, best = local_scores(ledger, path, summary.sha256, competition)
-    row = SubmissionRow(
-        competition=competition,
-        path=str(path),
-        file_name=path.name,
-        sha256=summary.sha256,
-        bytes=summary.bytes,
-        message=f"{message} {marker(summary.sha256)}",
-        summary=asdict(summary),
-        score_id=own.id if own else None,
-    )
+    row = _new_row(path, summary, competition, message, own)
+
+    # What the ledger alone can tell comes first: it costs no question to Kaggle.
     reasons = [_in_the_way(other) for other in ledger.in_the_way(row)[:1]]
     reasons += [] if force else _no_gain(path, own, best, min_gain)
     if reasons:
@@ -138,12 +132,7 @@ def submit(
         _ask_kaggle(row, kaggle, reserve)
         return row
 
-    with TemporaryDirectory() as folder:
-        # What was checked is what is sent: a copy, which nobody writes to meanwhile.
-        copy = Path(shutil.copyfile(path, Path(folder, path.name)))
-        if hashlib.sha256(copy.read_bytes()).hexdigest() != summary.sha256:
-            raise InputError(f"{path}: it changed since it was checked; check it again")
-
+    with _checked_copy(path, summary.sha256) as copy:
         # 1. Claim, before Kaggle is asked: of two programs only one goes on to ask and to send.
         try:
             row_id = ledger.claim(row)
@@ -161,6 +150,35 @@ def submit(
         return _send(row_id, row, copy, ledger, kaggle)
 
 
+def _new_row(
+    path: Path, summary: Summary, competition: str, message: str, own: ScoreRow | None
+) -> SubmissionRow:
+    """What will be written down before anything is sent."""
+    return SubmissionRow(
+        competition=competition,
+        path=str(path),
+        file_name=path.name,
+        sha256=summary.sha256,
+        bytes=summary.bytes,
+        message=f"{message} {marker(summary.sha256)}",
+        summary=asdict(summary),
+        score_id=own.id if own else None,
+    )
+
+
+@contextmanager
+def _checked_copy(path: Path, sha256: str) -> Iterator[Path]:
+    """A copy that nobody writes to while it is sent: what was checked is what goes up.
+
+    Raises InputError when the file is not the checked one any more.
+    """
+    with TemporaryDirectory() as folder:
+        copy = Path(shutil.copyfile(path, Path(folder, path.name)))
+        if hashlib.sha256(copy.read_bytes()).hexdigest() != sha256:
+            raise InputError(f"{path}: it changed since it was checked; check it again")
+        yield copy
+
+
 def _send(
     row_id: int, row: SubmissionRow, copy: Path, ledger: Ledger, kaggle: Kaggle
 ) -> SubmissionRow:
@@ -172,10 +190,10 @@ def _send(
             ledger.update(row_id, state="failed", error=str(error))
             raise
         return ledger.update(row_id, state="lost", error=str(error))
-    except BaseException:
+    except BaseException:  # Ctrl-C may have come after Kaggle took the file
         ledger.update(row_id, state="lost", error="interrupted while sending")
         raise
-    if ref <= 0:
+    if ref <= 0:  # Kaggle said yes without saying which
         return ledger.update(row_id, state="lost", error="Kaggle gave no reference")
     return ledger.update(row_id, state="pending", ref=ref)
 
@@ -191,13 +209,18 @@ def local_scores(
     one, the best of each.
     """
     scores = ledger.rows()  # best first
+
+    # 1. Candidates for the file's own score.
     own = [score for score in scores if score.detections_sha256 == sha256]
     run = path.resolve().parent.name
     own = own or [score for score in scores if score.name.partition("/")[0] == run]
 
+    # 2. Scores for which something was submitted.
     sent = [row for row in ledger.submissions(competition) if row.state not in NOT_SCORED]
     submitted_ids = {row.score_id for row in sent}
     submitted = [score for score in scores if score.id in submitted_ids]
+
+    # 3. The best pair that compares.
     for score in own:
         for rival in submitted:
             if (rival.truth_sha256, rival.metric) == (score.truth_sha256, score.metric):
