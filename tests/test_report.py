@@ -222,7 +222,7 @@ def test_without_the_photos_the_page_says_so(run, tmp_path):
     origin = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps(origin | {"data": str(tmp_path / "moved")}))
     page = report(run, tmp_path)
-    assert f"No pictures: {tmp_path / 'moved'}: want a data set, nothing is there" in page.text
+    assert f"No photos: {tmp_path / 'moved'}: want a data set, nothing is there" in page.text
     assert page.count("figure") == 0
 
 

@@ -1,5 +1,6 @@
-// A press on a heading sorts by its column, another one turns the order round; numbers sort as numbers, gaps go last.
-// The filter shows the rows, and their points in the charts, that hold every word typed.
+// A press on a heading sorts by its column, another one reverses the order. Numbers sort as numbers,
+// and cells that are empty come last either way.
+// The filter shows the rows that hold every word typed, and their points in the charts.
 const body = document.querySelector("tbody");
 const headings = [...document.querySelectorAll("thead th")];
 const filter = document.querySelector("#filter");
