@@ -9,7 +9,7 @@ from evaluate.exceptions import InputError, KaggleError, Refused
 from submit.csv.check import check
 from submit.kaggle.client import Kaggle
 from submit.kaggle.poll import LOST_AFTER, open_submissions, poll
-from submit.kaggle.submission import submit
+from submit.kaggle.submission import SendRules, submit
 from submit.ledger import Ledger
 from tests.kaggle_server import SLUG, TOKEN, KaggleServer
 from tests.rows import ROW
@@ -77,7 +77,7 @@ def send(folder, ledger, kaggle):
     def run(name="one", **options):
         path = folder / name / "submission.csv"
         try:
-            return submit(path, check(path), SLUG, "try", ledger, kaggle, **options)
+            return submit(path, check(path), SLUG, "try", ledger, kaggle, SendRules(**options))
         except (KaggleError, Refused, InputError) as error:
             assert "\n" not in str(error) and TOKEN not in str(error)
             raise

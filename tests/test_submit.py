@@ -10,7 +10,7 @@ import pytest
 from evaluate.exceptions import InputError, KaggleError, Refused
 from submit.csv.check import check
 from submit.kaggle.marker import marker
-from submit.kaggle.submission import submit
+from submit.kaggle.submission import SendRules, submit
 from submit.ledger import Ledger
 from tests.kaggle_server import SLUG
 from tests.rows import ROW
@@ -214,7 +214,7 @@ def test_a_file_that_a_team_mate_sent_is_not_sent_again(send, kaggle, folder, se
         pytest.raises(Refused, match="there already, ref 50000001"),
     ):
         path = folder / "one" / "submission.csv"
-        submit(path, check(path), SLUG, "try", fresh, kaggle, force=True)
+        submit(path, check(path), SLUG, "try", fresh, kaggle, SendRules(force=True))
     assert len(server.submissions) == 1
 
 

@@ -4,18 +4,19 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from evaluate.exceptions import BadRows, JobError
 from evaluate.tables import Detections
 from harness.cli.options import LEDGER, AsJson, Data, Images, LedgerPath, ProfileName, Split
+from submit.csv import check, formats
 from submit.csv.profile import DEFAULT, load_profile
-
-if TYPE_CHECKING:
-    from submit.csv.check import Summary
-    from submit.ledger import SubmissionRow
+from submit.kaggle.client import Kaggle
+from submit.kaggle.poll import open_submissions, poll
+from submit.kaggle.submission import DEFAULT_RULES, SendRules, submit_and_wait
+from submit.ledger import Ledger, SubmissionRow
 
 Sample = Annotated[
     Path | None, Parameter(help="sample_submission.csv: header, ids and their order.")
@@ -40,14 +41,12 @@ def csv_command(
 
     DATA gives the photos' sizes, for profiles whose boxes are in normalized coordinates.
     """
-    from submit.csv.formats import write
-
     form, table, sizes = load_profile(profile), Detections.load(detections), None
     if data is not None:
         from harness.convert import known_from, sizes_for
 
         sizes = sizes_for(form, known_from(data, split, images=images), table.image_ids)
-    write(table, out, profile=form, sample=sample, sizes=sizes)
+    formats.write(table, out, profile=form, sample=sample, sizes=sizes)
     print(f"{out}: {len(table):,} boxes on {len(table.image_ids):,} images")
 
 
@@ -76,25 +75,13 @@ def submit_command(
     *,
     competition: Slug,
     message: Annotated[str, Parameter(help="Description of the submission.")],
-    min_gain: Annotated[
-        float,
-        Parameter(help="By how much the local score must beat the best one submitted so far."),
-    ] = 0.0,
-    force: Annotated[
-        bool, Parameter(help="Send the file whatever its local score is, or without one.")
-    ] = False,
-    reserve: Annotated[int, Parameter(help="Submissions of today to keep.")] = 0,
-    dry_run: Annotated[bool, Parameter(help="Do everything except the upload.")] = False,
+    rules: Annotated[SendRules, Parameter(name="*")] = DEFAULT_RULES,
     profile: ProfileName = DEFAULT,
     sample: Sample = None,
     ledger: LedgerPath = LEDGER,
     as_json: AsJson = False,
 ) -> None:
     """Check a CSV, ask Kaggle whether it would count, send it once and wait for its score."""
-    from submit.kaggle.client import Kaggle
-    from submit.kaggle.submission import submit_and_wait
-    from submit.ledger import Ledger
-
     summary, warnings = _check(submission, profile, sample, ledger)
     print(_summary_text(f"{submission}: {summary.text()}", warnings), file=sys.stderr)
     with Ledger(ledger) as book, Kaggle() as kaggle:
@@ -105,10 +92,7 @@ def submit_command(
             message,
             book,
             kaggle,
-            min_gain=min_gain,
-            force=force,
-            reserve=reserve,
-            dry_run=dry_run,
+            rules,
             sent=_print_sent,
             changed=_print_change,
         )
@@ -119,10 +103,6 @@ def submit_command(
 
 def poll_command(*, ledger: LedgerPath = LEDGER, as_json: AsJson = False) -> None:
     """Go on waiting for scores, and find out what became of submissions that were cut off."""
-    from submit.kaggle.client import Kaggle
-    from submit.kaggle.poll import open_submissions, poll
-    from submit.ledger import Ledger
-
     with Ledger(ledger) as book, Kaggle() as kaggle:
         rows = poll(book, kaggle, open_submissions(book), changed=_print_change)
     if as_json:
@@ -133,14 +113,11 @@ def poll_command(*, ledger: LedgerPath = LEDGER, as_json: AsJson = False) -> Non
 
 def _check(
     submission: Path, profile: str, sample: Path | None, ledger: Path
-) -> tuple["Summary", list[str]]:
+) -> tuple[check.Summary, list[str]]:
     """The summary of a good file, and its warnings.
 
     Of a bad file it prints every bad row to stdout, then raises BadRows.
     """
-    from submit.csv import check
-    from submit.ledger import Ledger
-
     try:
         summary = check.check(submission, profile=load_profile(profile), sample=sample)
     except BadRows as error:
@@ -157,16 +134,16 @@ def _summary_text(heading: str, warnings: list[str]) -> str:
     return "\n".join([heading, *(f"warning: {line}" for line in warnings)])
 
 
-def _print_sent(row: "SubmissionRow") -> None:
+def _print_sent(row: SubmissionRow) -> None:
     _print_change(row)
     print("waiting for the score; may be cut off, `harness poll` goes on", file=sys.stderr)
 
 
-def _print_change(row: "SubmissionRow") -> None:
+def _print_change(row: SubmissionRow) -> None:
     print(_row_text(row), file=sys.stderr)
 
 
-def _row_text(row: "SubmissionRow") -> str:
+def _row_text(row: SubmissionRow) -> str:
     """What the ledger knows about a submission, in one line."""
     state = "would be sent" if row.id is None else row.state
     ref = f", ref {row.ref}" if row.ref else ""

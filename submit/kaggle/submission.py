@@ -44,7 +44,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -60,6 +60,23 @@ NOT_SCORED = ("failed", "error")  # states of submissions that no score came of
 ROUNDING = 1e-9  # a gain of 0.05 may come out a little less in floating point
 
 
+@dataclass(frozen=True)
+class SendRules:
+    """When a file is sent. The fields are options of `harness submit`, their docstrings its help."""
+
+    min_gain: float = 0.0
+    """By how much the local score must beat the best one submitted so far."""
+    force: bool = False
+    """Send the file whatever its local score is, or without one."""
+    reserve: int = 0
+    """Submissions of today to keep."""
+    dry_run: bool = False
+    """Do everything except the upload."""
+
+
+DEFAULT_RULES = SendRules()
+
+
 def submit_and_wait(
     path: Path,
     summary: Summary,
@@ -67,11 +84,8 @@ def submit_and_wait(
     message: str,
     ledger: Ledger,
     kaggle: Kaggle,
+    rules: SendRules = DEFAULT_RULES,
     *,
-    min_gain: float = 0.0,
-    force: bool = False,
-    reserve: int = 0,
-    dry_run: bool = False,
     sent: Callable[[SubmissionRow], None] = lambda row: None,
     changed: Callable[[SubmissionRow], None] = lambda row: None,
 ) -> SubmissionRow:
@@ -80,18 +94,7 @@ def submit_and_wait(
     `sent` hears of the row when the file is on its way, `changed` whenever its state changes after
     that.
     """
-    row = submit(
-        path,
-        summary,
-        competition,
-        message,
-        ledger,
-        kaggle,
-        min_gain=min_gain,
-        force=force,
-        reserve=reserve,
-        dry_run=dry_run,
-    )
+    row = submit(path, summary, competition, message, ledger, kaggle, rules)
     if row.id is None:  # a dry run
         return row
     sent(row)
@@ -106,30 +109,26 @@ def submit(
     message: str,
     ledger: Ledger,
     kaggle: Kaggle,
-    *,
-    min_gain: float = 0.0,
-    force: bool = False,
-    reserve: int = 0,
-    dry_run: bool = False,
+    rules: SendRules = DEFAULT_RULES,
 ) -> SubmissionRow:
     """Send a checked file once. -> its row: `pending`, or `lost` if nobody knows what came of it.
 
-    Raises Refused unless its local score beats the best one submitted by `min_gain` (`force` leaves
-    this out), it was never sent there before, the competition would take it, and `reserve`
-    submissions would be left today. A dry run asks all that and returns the row as it would be
-    written, without an id. Raises KaggleError when Kaggle surely took nothing, InputError when the
-    file changed since the check.
+    Raises Refused unless its local score beats the best one submitted (or it is forced), it was
+    never sent there before, the competition would take it, and as many submissions would be left
+    today as are to be kept. A dry run asks all that and returns the row as it would be written,
+    without an id. Raises KaggleError when Kaggle surely took nothing, InputError when the file
+    changed since the check.
     """
     own, best = local_scores(ledger, path, summary.sha256, competition)
     row = _new_row(path, summary, competition, message, own)
 
     # What the ledger alone can tell comes first: it costs no question to Kaggle.
     reasons = [_in_the_way(other) for other in ledger.in_the_way(row)[:1]]
-    reasons += [] if force else _no_gain(path, own, best, min_gain)
+    reasons += [] if rules.force else _no_gain(path, own, best, rules.min_gain)
     if reasons:
         raise Refused(reasons)
-    if dry_run:
-        _ask_kaggle(row, kaggle, reserve)
+    if rules.dry_run:
+        _ask_kaggle(row, kaggle, rules.reserve)
         return row
 
     with _checked_copy(path, summary.sha256) as copy:
@@ -141,7 +140,7 @@ def submit(
 
         # 2. Ask. Nothing was sent so far, so the claim can be taken back.
         try:
-            _ask_kaggle(row, kaggle, reserve)
+            _ask_kaggle(row, kaggle, rules.reserve)
         except BaseException:
             ledger.release(row_id)
             raise
