@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.report.board import Board, make_board
+from harness.report.board import Board, BoardEntry, make_board
+from harness.report.board_charts import Axis, over_time
 from harness.report.leaderboard import board_json, board_text, write_board
 from submit.kaggle.standing import PublicLeaderboard
 from tests import chromium
@@ -177,6 +178,26 @@ def test_charts_are_left_out_while_they_would_be_empty(tmp_path):
         page = Page(tmp_path / "board.html")
         assert page.count("svg") == charts
         assert ("No submission has a public score yet" in page.text) == (charts < 2)
+
+
+def test_ticks_are_round_values_inside_the_axis():
+    axis = Axis(0.695, 0.785, 100, 0)
+    # a fifth of 0.09 is 0.018, so the step is 0.02; 0.70 lies 0.005 of 0.09 from the start
+    assert [text for _, text in axis.ticks()] == ["0.7", "0.72", "0.74", "0.76", "0.78"]
+    assert axis.ticks()[0][0] == round(100 - 100 * 0.005 / 0.09, 1)
+
+
+def test_the_line_of_the_best_so_far_is_a_staircase():
+    fields = {"truth_sha256": "x", "metric": "voc-area", "split": "val", "name": "", "path": ""}
+    days, scores = (1, 3, 7), (0.1, 0.5, 0.3)
+    entries = [
+        BoardEntry(time=f"2030-01-{day:02}T00:00:00+00:00", map=score, **fields)
+        for day, score in zip(days, scores)
+    ]
+    chart = over_time(entries)
+    first, second, third = ((point.x, point.y) for point in chart.points)
+    corners = [first, (second[0], first[1]), second, (third[0], second[1])]
+    assert chart.lines == [(0, " ".join(f"{x},{y}" for x, y in corners))]
 
 
 @pytest.fixture(scope="module")
