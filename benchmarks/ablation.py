@@ -25,7 +25,7 @@ from queue import Queue
 from typing import Any
 
 import harness.cli.main
-import harness.training.train
+import harness.weights.start
 import models.assign
 import models.heads
 import models.losses
@@ -80,8 +80,8 @@ def head_rows() -> None:
         model.load_state_dict(start, strict=False)
         return new
 
-    whole = harness.training.train.transfer
-    harness.training.train.transfer = transfer
+    whole = harness.weights.start.transfer
+    harness.weights.start.transfer = transfer
 
 
 def class_rows() -> None:
@@ -220,5 +220,5 @@ if __name__ == "__main__":
     if "ABLATION_WITHOUT" in os.environ:  # one `harness` command of a run
         if without := os.environ["ABLATION_WITHOUT"]:
             WITHOUT[without]()
-        sys.exit(harness.cli.main())
+        sys.exit(harness.cli.main.main())
     main()

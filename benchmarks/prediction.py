@@ -25,7 +25,7 @@ from harness.data.dataset import load_split
 from harness.images.photos import Photos
 from harness.inference import backends
 from harness.inference.predict import predict
-from harness.inference.views import STANDARD, fused, parse_views
+from harness.inference.views import STANDARD, fuse_views, parse_views
 from harness.weights import checkpoint
 from models.detector import Detector
 
@@ -60,7 +60,7 @@ class Way:
             )
             for view in parse_views(self.views, size, self.model.stride_max)
         ]
-        self.found = fused(tables, None, 3000)
+        self.found = fuse_views(tables, None, 3000)
         self.wall.append(time.perf_counter() - wall)
         self.busy.append(time.process_time() - busy)
 

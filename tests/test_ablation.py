@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import harness.training.train
+import harness.weights.start
 import models.heads
 import models.losses
 import models.weights
@@ -29,7 +29,7 @@ def put_back(monkeypatch):
         (models.losses, "ciou"),
         (models.heads, "tuned_loss"),
         (models.weights, "match_classes"),
-        (harness.training.train, "transfer"),
+        (harness.weights.start, "transfer"),
     ):
         monkeypatch.setattr(module, name, getattr(module, name))
 
@@ -72,7 +72,7 @@ def test_without_head_or_class_rows_those_start_at_random(without, kept):
     start = model.head.m[0].weight.detach().clone().view(3, 7, -1)
     ablation.WITHOUT[without]()
     weights = models.weights.Weights("yolov5n", source.classes, source.state_dict())
-    harness.training.train.transfer(weights, model)
+    harness.weights.start.transfer(weights, model)
     now, old = (net.head.m[0].weight.detach().view(3, 7, -1) for net in (model, source))
     assert torch.equal(now[:, :kept], old[:, :kept]) and torch.equal(now[:, kept:], start[:, kept:])
     assert torch.equal(model.model["0"].conv.weight, source.model["0"].conv.weight)

@@ -15,7 +15,9 @@ from evaluate.tables import Detections
 from harness.build import build
 from harness.cli.main import main
 from harness.inference import backends
-from harness.inference.backends import Decoded, Exported, export, fold_batch_norms, open_model
+from harness.inference.backends import export, fold_batch_norms, open_model
+from harness.inference.exported import KEY, Exported
+from harness.inference.onnx_file import Decoded
 from harness.recipe import Recipe
 from harness.weights import checkpoint
 from tests.test_detectors import CLASSES, model  # noqa: F401  a fixture
@@ -143,7 +145,7 @@ def test_openvino_in_bfloat16_is_near(run):
 INTERRUPTED = """
 import os, signal, sys, threading, time
 from pathlib import Path
-from harness.backends import open_model
+from harness.inference.backends import open_model
 models = [open_model(Path(sys.argv[1]), "cpu", "float32")]
 thread = threading.Thread(target=models.clear)
 thread.start(), thread.join()
@@ -219,7 +221,7 @@ def test_an_export_is_told_what_it_must_know(run):
     meta = onnxruntime.InferenceSession(
         run / "best.onnx", providers=["CPUExecutionProvider"]
     ).get_modelmeta()
-    assert json.loads(meta.custom_metadata_map[backends.KEY]) == {
+    assert json.loads(meta.custom_metadata_map[KEY]) == {
         "classes": list(CLASSES),
         "stride": 32,
         "size": 96,

@@ -8,7 +8,7 @@ from evaluate.metrics.voc import voc_map
 from evaluate.nms import nms
 from evaluate.tables import Detections, GroundTruth
 from harness.build import build
-from harness.inference.backends import Decoded
+from harness.inference.onnx_file import Decoded
 from harness.recipe import Recipe
 from models import darknet
 from models.heads import TunedHead

@@ -16,9 +16,10 @@ from harness.cli.main import main
 from harness.data.dataset import load_split
 from harness.device import photo_threads, pick_device, pick_precision
 from harness.images.photos import Photos
+from harness.inference.forward import in_memory
 from harness.inference.precision_check import beside_float32, moved_by
-from harness.inference.predict import in_memory, predict
-from harness.inference.shard import Share
+from harness.inference.predict import predict
+from harness.inference.shard import Shard
 from harness.weights import checkpoint
 from models.detector import Detector
 from models.yolov5 import YoloV5
@@ -275,11 +276,11 @@ def test_a_split_without_annotations_is_predicted_all_the_same(command, capsys):
 
 def test_of_several_processes_the_first_says_it_for_the_whole_split(command, capsys, monkeypatch):
     monkeypatch.setattr(
-        Share, "save", lambda share, tables: dict.fromkeys(tables, 0)
+        Shard, "save", lambda shard, tables: dict.fromkeys(tables, 0)
     )  # it waits for the other
     words = ["--data", "data", "--precision", "bfloat16"]
     for rank, lines in ((0, 2), (1, 0)):
-        monkeypatch.setattr(Share, "of_this_process", lambda rank=rank: Share(rank, 2))
+        monkeypatch.setattr(Shard, "of_this_process", lambda rank=rank: Shard(rank, 2))
         told = command(capsys, *words)
         assert len(told) == lines and all("4 photos" in line for line in told)
 

@@ -14,7 +14,7 @@ from evaluate.exceptions import InputError
 from evaluate.tables import Detections
 from harness.build import build
 from harness.cli.main import main
-from harness.inference.shard import Share, merge
+from harness.inference.shard import Shard, merge
 from harness.recipe import Recipe
 from harness.weights import checkpoint
 
@@ -26,13 +26,13 @@ def table(ids, images, scores):
     )
 
 
-def test_shares_are_disjoint_whole_and_within_one_photo_of_each_other():
+def test_shards_are_disjoint_whole_and_within_one_photo_of_each_other():
     photos = tuple(range(8))
-    parts = [Share(rank, 3).of(photos) for rank in range(3)]
+    parts = [Shard(rank, 3).of(photos) for rank in range(3)]
     assert sorted(sum(parts, ())) == list(photos) and {len(part) for part in parts} == {2, 3}
-    assert Share().of(photos) == photos
+    assert Shard().of(photos) == photos
     with pytest.raises(InputError, match="a photo for each of 9 processes, there are 8"):
-        Share(0, 9).of(photos)
+        Shard(0, 9).of(photos)
 
 
 def test_merged_parts_are_in_the_order_of_the_photos():

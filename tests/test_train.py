@@ -18,7 +18,8 @@ from harness.data.dataset import load_split
 from harness.recipe import load_recipe
 from harness.training import train as training
 from harness.training.ema import Ema
-from harness.training.train import build_optimizer, set_rates, train
+from harness.training.optimizer import build_optimizer, set_rates
+from harness.training.train import train
 from harness.weights import checkpoint
 from models.yolov5 import YoloV5
 from tests.tiny import write_tiny_voc

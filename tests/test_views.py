@@ -12,7 +12,7 @@ from harness.build import build
 from harness.cli.main import main
 from harness.images.photos import Photos
 from harness.inference.predict import predict
-from harness.inference.views import STANDARD, View, fused, join, parse_views
+from harness.inference.views import STANDARD, View, fuse_views, join_views, parse_views
 from tests.test_predict import BrightSpot
 
 IDS = ("a", "b")
@@ -103,21 +103,21 @@ def test_a_mirrored_look_undoes_itself_to_the_last_bit_in_batches_too(tmp_path, 
 def test_joined_views_are_all_candidates_best_first_up_to_the_cap():
     one = table((0, 0, 0.9, 0, 0, 10, 10), (0, 1, 0.3, 5, 5, 9, 9), (1, 0, 0.2, 0, 0, 4, 4))
     two = table((0, 0, 0.5, 1, 0, 10, 10), (1, 1, 0.8, 2, 2, 6, 6))
-    joined = join([one, two], 2)
+    joined = join_views([one, two], 2)
     assert joined.image.tolist() == [0, 0, 1, 1]
     assert joined.score.tolist() == pytest.approx([0.9, 0.5, 0.8, 0.2])
     assert joined.label.tolist() == [0, 0, 1, 0]
-    assert len(join([one, two], 3000)) == len(one) + len(two)
+    assert len(join_views([one, two], 3000)) == len(one) + len(two)
 
 
 def test_nms_of_joined_views_keeps_the_better_of_two_looks_at_one_thing():
     one, two = table((0, 0, 0.6, 0, 0, 10, 10)), table((0, 0, 0.7, 0, 0, 10, 11))
-    assert nms(fused([one, two], None, 3000), 0.5).score.tolist() == pytest.approx([0.7])
+    assert nms(fuse_views([one, two], None, 3000), 0.5).score.tolist() == pytest.approx([0.7])
 
 
 def test_wbf_of_views_averages_two_looks_at_one_thing():
     one, two = table((0, 0, 0.6, 0, 0, 10, 10)), table((0, 0, 0.6, 0, 0, 10, 12))
-    found = fused([one, two], "wbf", 3000)
+    found = fuse_views([one, two], "wbf", 3000)
     np.testing.assert_allclose(found.xyxy, [[0, 0, 10, 11]], atol=1e-5)
     assert found.score.tolist() == pytest.approx([0.6])
 
@@ -144,7 +144,7 @@ def test_the_command_writes_the_joined_table_and_one_a_view(run):
     assert main([*words, str(run / "x.npz"), "--tta", "--each"]) == 0
     views = [Detections.load(run / f"x-{name}.npz") for name in ("64", "64flip")]
     joined = Detections.load(run / "x.npz")
-    again = join(views, 3000)
+    again = join_views(views, 3000)
     assert np.array_equal(joined.xyxy, again.xyxy) and np.array_equal(joined.score, again.score)
     assert len(list(run.glob("x*.npz"))) == 3
     assert main([*words, str(run / "one.npz")]) == 0
@@ -155,4 +155,6 @@ def test_the_command_fuses_the_views_when_asked(run):
     words = ["predict", str(run), "--images", str(run / "photo.png"), "--out", str(run / "x.npz")]
     assert main([*words, "--tta", "--each", "--fuse", "wbf"]) == 0
     views = [Detections.load(run / f"x-{name}.npz") for name in ("64", "64flip")]
-    assert np.array_equal(Detections.load(run / "x.npz").score, fused(views, "wbf", 3000).score)
+    assert np.array_equal(
+        Detections.load(run / "x.npz").score, fuse_views(views, "wbf", 3000).score
+    )

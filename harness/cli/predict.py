@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from evaluate.exceptions import InputError
+from evaluate.progress import silent
 from evaluate.tables import GroundTruth
-from harness.cli.options import Data, Split, bar
+from harness.cli.options import Data, Split, bars
 from harness.cli.process import one_thread_per_photo
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def predict_command(
     images: Annotated[
         list[Path] | None,
         Parameter(
-            help="Photos or folders to look at; with --data, the folder of its photos.",
+            help="Photos, or folders of them; with --data, the folder of its photos.",
             consume_multiple=True,
         ),
     ] = None,
@@ -37,46 +38,50 @@ def predict_command(
     ] = False,
     views: Annotated[
         str | None,
-        Parameter(help="Look several times: factors of the size, mirrored where flip follows."),
+        Parameter(help="Predict several times: factors of the size, mirrored if flip follows."),
     ] = None,
     fuse: Annotated[
         Literal["wbf", "nmw", "soft-nms", "nms"] | None,
         Parameter(
-            help="Fuse the views, with the defaults of `harness fuse`; without: all their candidates together."
+            help="Fuse the views, with the defaults of `harness fuse`. Default: keep all their "
+            "candidates."
         ),
     ] = None,
     each: Annotated[
-        bool, Parameter(help="Also write a table a view, such as OUT-640flip.npz.")
+        bool, Parameter(help="Also write one table per view, such as OUT-640flip.npz.")
     ] = False,
     batch: Annotated[
         int | None,
         Parameter(
-            help="Photos at once, halved where a GPU's memory ends; default: 1 on a CPU, 64 on a GPU."
+            help="Photos at once, halved when a GPU runs out of memory; default: 1 on a CPU, 64 on "
+            "a GPU."
         ),
     ] = None,
     device: Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     precision: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
         Parameter(
-            help="Of the trunk; boxes and scores are float32 always. auto: bfloat16 where it is native. What another "
-            "than float32 changes is said first, measured on a few photos."
+            help="Of the trunk; boxes and scores are always float32. auto: bfloat16 if the device "
+            "computes in it natively. What anything but float32 changes is measured on a few photos "
+            "and said first."
         ),
     ] = "float32",
     conf_min: Annotated[float, Parameter(help="Keep scores of at least this.")] = 0.001,
     candidates_max: Annotated[
-        int, Parameter(help="Keep this many boxes an image, best first.")
+        int, Parameter(help="Keep this many boxes per image, best first.")
     ] = 3000,
 ) -> None:
-    """Run a detector over photos; writes its candidates before NMS. Under torchrun, each process takes a share."""
+    """Run a detector over photos and write its candidates, the boxes before NMS.
+
+    Started by torchrun, each process takes a part of the photos, and the first writes the table.
+    """
     from harness.data.dataset import open_data
-    from harness.device import device_of, photo_threads
     from harness.images.photo_files import find_photos
-    from harness.images.photos import Photos
-    from harness.inference import views as augmentation
     from harness.inference.backends import open_model
     from harness.inference.precision_check import beside_float32
-    from harness.inference.predict import predict as run
-    from harness.inference.shard import Share
+    from harness.inference.shard import Shard
+    from harness.inference.split import predict_photos, save_predictions
+    from harness.inference.views import STANDARD, parse_views
     from harness.weights.catalogue import resolve
 
     for flag, value in (("--batch", batch), ("--size", size), ("--candidates-max", candidates_max)):
@@ -90,44 +95,35 @@ def predict_command(
         (image_ids, paths), classes = find_photos(images), None
     else:
         raise InputError("predict: want --data DATA --split SPLIT, or --images")
+
     one_thread_per_photo()
-    share = Share.of_this_process()
-    mine = share.of(paths)
-    model, trained, trunk = open_model(resolve(weights), device, precision)
-    text = views or (augmentation.STANDARD if tta else "1")
-    looks = augmentation.parse_views(text, size or trained, model.stride_max)
-    photos = Photos(mine) if len(looks) > 1 else Photos(mine, cache_bytes=0)
-    if trunk.itemsize < 4 and share.rank == 0:
+    shard = Shard.of_this_process()
+    shard.of(paths)  # raises, before the weights are read, when there are too few photos
+    first = shard.rank == 0
+    model, trained_size, trunk = open_model(resolve(weights), device, precision)
+    text = views or (STANDARD if tta else "1")
+    chosen = parse_views(text, size or trained_size, model.stride_max)
+    if trunk.itemsize < 4 and first:
         truth = _truth(opened, split)
-        for line in beside_float32(model, paths, truth, size=looks[0].size, precision=trunk):
+        for line in beside_float32(model, paths, truth, size=chosen[0].size, precision=trunk):
             print(line, file=sys.stderr)
-    with bar(
-        None, desc="predict", total=len(mine) * len(looks), unit="photo", disable=share.rank > 0
-    ) as shown:
-        tables = [
-            run(
-                model,
-                photos,
-                share.of(image_ids),
-                classes=classes,
-                size=view.size,
-                mirrored=view.mirrored,
-                batch=batch or (1 if device_of(model).type == "cpu" else 64),
-                conf_min=conf_min,
-                candidates_max=candidates_max,
-                precision=trunk,
-                threads=photo_threads(device_of(model), share.count),
-                done=shown.update,
-            )
-            for view in looks
-        ]
-    found = augmentation.fused(tables, fuse, candidates_max)
-    beside = {
-        out.with_stem(f"{out.stem}-{view.name}"): table
-        for view, table in zip(looks, tables, strict=True)
-    }
-    count = share.save({out: found} | (beside if each else {}))[out]
-    if share.rank == 0:
+    tables = predict_photos(
+        model,
+        paths,
+        image_ids,
+        classes=classes,
+        views=chosen,
+        shard=shard,
+        batch=batch,
+        conf_min=conf_min,
+        candidates_max=candidates_max,
+        precision=trunk,
+        progress=bars if first else silent,
+    )
+    count = save_predictions(
+        tables, out, shard=shard, fuse=fuse, each=each, candidates_max=candidates_max
+    )
+    if first:
         print(f"{out}: {count:,} candidates on {len(image_ids):,} images")
 
 

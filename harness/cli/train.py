@@ -1,11 +1,12 @@
 """`harness train`: from a recipe and a data set to the weights of a run."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from harness.cli.options import Images, Split, say_skipped
+from harness.cli.options import Images, Split, bars, say_skipped
 from harness.cli.process import compute_deterministically, one_thread_per_photo
 
 
@@ -23,11 +24,12 @@ def train_command(
     resume: Annotated[bool, Parameter(help="Go on with the run in OUT, if there is one.")] = False,
     device: Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
-    """Train a detector; leaves OUT/best.pt, the weights with the best AP50 on the validation split."""
+    """Train a detector. OUT/best.pt holds the weights with the best AP50 on the validation split."""
     from harness.data.dataset import open_data
     from harness.device import pick_device
     from harness.recipe import load_recipe
-    from harness.training import train as training
+    from harness.run_folder import Run
+    from harness.training.train import train
 
     settings = load_recipe(recipe, overrides)
     opened = open_data(data, images)
@@ -38,5 +40,14 @@ def train_command(
     one_thread_per_photo()
     if on.type == "cpu":
         compute_deterministically()
-    best = training.train(settings, train_set, val_set, out, device=on, resume=resume)
-    print(f"{out / 'best.pt'}: AP50 {best:.4f} on {val_split}")
+    best = train(
+        settings,
+        train_set,
+        val_set,
+        out,
+        device=on,
+        resume=resume,
+        progress=bars,
+        say=lambda line: print(line, file=sys.stderr),
+    )
+    print(f"{Run(out).best}: AP50 {best:.4f} on {val_split}")

@@ -1,7 +1,12 @@
-"""Test-time augmentation: one model looks at a photo several times, at other sizes and mirrored.
+"""Test-time augmentation (TTA): one model sees a photo several times, at other sizes and mirrored.
 
-A view is one more model: it gives a table of its own, in the photo's pixels. Joined, the tables are again candidates
-before NMS, which then chooses among the views; the other ways of fusing are those of an ensemble.
+A view is as good as one more model: it gives a table of its own, in the photo's pixels. Small objects
+are found at a larger size, large ones at a smaller size, and an object that every view finds gets
+more certain. Joined, the tables are again candidates before NMS, which then chooses among the views;
+or the views are fused as the members of an ensemble are.
+
+The standard views of a model trained for 640 with stride 32: "0.83,1,1.25,flip" is 640 * 0.83 = 531,
+rounded to 544, a multiple of 32; then 640, 800, and 640 mirrored: 4.3 times the pixels of one view.
 """
 
 import re
@@ -20,7 +25,7 @@ STANDARD = "0.83,1,1.25,flip"
 
 @dataclass(frozen=True)
 class View:
-    """One way to look at a photo."""
+    """One way to see a photo."""
 
     size: int  # long side, pixels
     mirrored: bool = False
@@ -32,9 +37,10 @@ class View:
 
 
 def parse_views(text: str, size: int, stride: int) -> tuple[View, ...]:
-    """Views written as factors of `size`, mirrored where "flip" follows: 0.83,1,1.25flip; "flip" alone is 1flip.
+    """Views written as factors of `size`, mirrored if "flip" follows: 0.83,1,1.25flip.
 
-    Sides are rounded to multiples of `stride`; views that become the same are one. Raises InputError for other text.
+    "flip" alone is 1flip. Sides are rounded to multiples of `stride`; views that become the same are
+    one. Raises InputError for other text.
     """
     views = []
     for word in text.split(","):
@@ -42,15 +48,16 @@ def parse_views(text: str, size: int, stride: int) -> tuple[View, ...]:
         factor = float(parts[1] or 1) if parts and parts[0] else 0.0
         if not 0.1 <= factor <= 10:
             raise InputError(
-                f"views {text}: want factors of the size from 0.1 to 10, as {STANDARD}; there is {word!r}"
+                f"views {text}: want factors of the size from 0.1 to 10, as {STANDARD}; "
+                f"there is {word!r}"
             )
         side = max(1, round(size * factor / stride)) * stride
         views.append(View(side, word.endswith("flip")))
     return tuple(dict.fromkeys(views))
 
 
-def join(tables: Sequence[Detections], candidates_max: int) -> Detections:
-    """The boxes of all tables, which share images and classes: the best `candidates_max` an image, best first."""
+def join_views(tables: Sequence[Detections], candidates_max: int) -> Detections:
+    """All boxes of tables over the same images: the best `candidates_max` per image, best first."""
     columns = ("image", "label", "xyxy", "score")
     parts = (np.concatenate([getattr(table, name) for table in tables]) for name in columns)
     joined = Detections(tables[0].image_ids, tables[0].classes, *parts)
@@ -58,8 +65,10 @@ def join(tables: Sequence[Detections], candidates_max: int) -> Detections:
     return joined.take(among_first(joined.image, candidates_max))
 
 
-def fused(tables: Sequence[Detections], method: Method | None, candidates_max: int) -> Detections:
-    """One table of the views' tables: fused as an ensemble by `method`, or joined, for NMS to choose."""
+def fuse_views(
+    tables: Sequence[Detections], method: Method | None, candidates_max: int
+) -> Detections:
+    """One table of the views' tables: fused as an ensemble by `method`, or joined for NMS."""
     if method is None:
-        return join(tables, candidates_max)
+        return join_views(tables, candidates_max)
     return fuse_tables(tables, FusionRule(method=method)).dets
