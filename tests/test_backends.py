@@ -144,6 +144,7 @@ def test_openvino_in_bfloat16_is_near(run):
 
 INTERRUPTED = """
 import os, signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
 from pathlib import Path
 from harness.inference.backends import open_model
 models = [open_model(Path(sys.argv[1]), "cpu", "float32")]
