@@ -11,7 +11,12 @@ from harness.cli.options import LEDGER, AsJson, LedgerPath
 
 
 def report_command(
-    run: Path, /, *, out: Annotated[Path | None, Parameter(help="Default: RUN/report.html.")] = None
+    run: Annotated[Path, Parameter(help="The folder of a run.")],
+    /,
+    *,
+    out: Annotated[
+        Path | None, Parameter(help="The page to write. Default: RUN/report.html.")
+    ] = None,
 ) -> None:
     """Write one page about a run: score, curves, sweep, and detections on its photos and video."""
     from harness.report.page import write_report
