@@ -23,17 +23,16 @@ from evaluate.exceptions import DownloadError, InputError
 from harness.recipe import Recipe
 from harness.weights import catalogue, checkpoint
 from harness.weights.catalogue import (
-    ENTRIES,
-    Entry,
+    CATALOGUE,
+    PublishedFile,
     catalogue_text,
-    fetch,
-    find,
-    folder,
-    inspect,
-    inspection_text,
+    fetch_weights,
+    find_fetched,
     published_files,
-    resolve,
+    resolve_weights,
+    weights_folder,
 )
+from harness.weights.inspection import inspect_weights, inspection_text
 from models.yolov5 import YoloV5
 from tests import test_data_download, test_weights
 from tests.test_data_download import CONTENT, url_of
@@ -59,43 +58,46 @@ def cache(tmp_path, monkeypatch):
 def published(server, monkeypatch):
     """The server, with its file /f in the catalogue under the name `f5`."""
     sha256 = hashlib.sha256(CONTENT).hexdigest()
-    entry = Entry("f5", "f", url_of(server), len(CONTENT), "CC0-1.0", "one MiB", sha256)
-    monkeypatch.setattr(catalogue, "ENTRIES", {"f5": entry})
+    row = PublishedFile("f5", "f", url_of(server), len(CONTENT), "CC0-1.0", "one MiB", sha256)
+    monkeypatch.setattr(catalogue, "CATALOGUE", {"f5": row})
     return server
 
 
 def test_entries_are_whole_and_torchvisions_are_what_torchvision_says():
-    for name, entry in ENTRIES.items():
-        assert name == entry.name and re.fullmatch("[0-9a-f]{64}", entry.sha256), name
-        assert entry.url.startswith("https://") and entry.url.endswith("/" + entry.file), name
+    for name, row in CATALOGUE.items():
+        assert name == row.name and re.fullmatch("[0-9a-f]{64}", row.sha256), name
+        assert row.url.startswith("https://") and row.url.endswith("/" + row.file), name
     assert (
-        len({entry.file for entry in ENTRIES.values()})
-        == len({e.sha256 for e in ENTRIES.values()})
-        == len(ENTRIES)
+        len({row.file for row in CATALOGUE.values()})
+        == len({row.sha256 for row in CATALOGUE.values()})
+        == len(CATALOGUE)
     )
     for name, theirs in TORCHVISION.items():
-        entry = ENTRIES[name]
-        assert entry.url == theirs.url and entry.file.endswith(f"-{entry.sha256[:8]}.pth"), name
-        assert round(entry.bytes / 2**20, 3) == theirs.meta["_file_size"], name
+        row = CATALOGUE[name]
+        assert row.url == theirs.url and row.file.endswith(f"-{row.sha256[:8]}.pth"), name
+        assert round(row.bytes / 2**20, 3) == theirs.meta["_file_size"], name
         top1 = theirs.meta["_metrics"]["ImageNet-1K"]["acc@1"]
-        assert f"{top1:.2f} %" in entry.what, name
+        assert f"{top1:.2f} %" in row.contents, name
 
 
 def test_the_cache_folder_is_chosen_by_the_environment(cache, monkeypatch, tmp_path):
-    assert folder() == cache
+    assert weights_folder() == cache
     monkeypatch.delenv("HARNESS_WEIGHTS")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert folder() == tmp_path / "xdg" / "detection-harness"
+    assert weights_folder() == tmp_path / "xdg" / "detection-harness"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert folder() == tmp_path / ".cache" / "detection-harness"
+    assert weights_folder() == tmp_path / ".cache" / "detection-harness"
 
 
 def test_a_file_is_fetched_once_and_then_found(published, cache):
-    assert find("f5") is None and published_files()["weights"][0]["path"] is None
+    assert find_fetched("f5") is None and published_files()["weights"][0]["path"] is None
     told = []
     assert (
-        fetch("f5", progress=lambda *p: told.append(p)) == cache / "f" == find("f5") == fetch("f5")
+        fetch_weights("f5", progress=lambda *p: told.append(p))
+        == cache / "f"
+        == find_fetched("f5")
+        == fetch_weights("f5")
     )
     assert (cache / "f").read_bytes() == CONTENT and told[-1] == (len(CONTENT), len(CONTENT))
     assert published.asked == [None]
@@ -110,7 +112,7 @@ def test_a_file_is_fetched_once_and_then_found(published, cache):
 def test_a_fetch_goes_on_where_an_earlier_one_stopped(published, cache):
     cache.mkdir()
     (cache / "f.part").write_bytes(CONTENT[:1000])
-    assert fetch("f5").read_bytes() == CONTENT and published.asked == ["bytes=1000-"]
+    assert fetch_weights("f5").read_bytes() == CONTENT and published.asked == ["bytes=1000-"]
 
 
 def test_another_content_is_refused_and_leaves_nothing(published, cache):
@@ -118,7 +120,7 @@ def test_another_content_is_refused_and_leaves_nothing(published, cache):
     with pytest.raises(
         DownloadError, match="sha256 of what came is .*; with a copy of the file: `harness weights"
     ):
-        fetch("f5")
+        fetch_weights("f5")
     assert list(cache.iterdir()) == []
 
 
@@ -127,7 +129,7 @@ def test_without_a_network_one_line_names_the_url_and_the_way_around(published):
     published.shutdown()
     published.server_close()
     with pytest.raises(DownloadError) as caught:
-        fetch("f5")
+        fetch_weights("f5")
     told = str(caught.value)
     assert told.startswith(f"{url}: ") and told.endswith(
         "`harness weights fetch f5 --from FILE`"
@@ -140,7 +142,7 @@ def test_a_copy_is_checked_and_taken_without_the_network(published, cache, tmp_p
     copy.write_bytes(CONTENT)
     cache.mkdir()
     (cache / "f").write_bytes(b"damaged")
-    assert fetch("f5", from_file=copy).read_bytes() == CONTENT == copy.read_bytes()
+    assert fetch_weights("f5", from_file=copy).read_bytes() == CONTENT == copy.read_bytes()
     assert [path.name for path in cache.iterdir()] == ["f"] and published.asked == []
 
 
@@ -152,15 +154,15 @@ def test_a_wrong_copy_is_refused_and_changes_nothing(published, cache, tmp_path)
     with pytest.raises(
         InputError, match=r"copy.bin: sha256 of its 1,048,575 bytes is \w{64}, want \w{64} of f$"
     ):
-        fetch("f5", from_file=copy)
+        fetch_weights("f5", from_file=copy)
     with pytest.raises(InputError, match="nowhere: no such file; want a copy of http://.*/f$"):
-        fetch("f5", from_file=tmp_path / "nowhere")
+        fetch_weights("f5", from_file=tmp_path / "nowhere")
     assert [path.name for path in cache.iterdir()] == ["f.part"] and (
         cache / "f.part"
     ).stat().st_size == 1000
 
 
-@pytest.mark.parametrize("verb", [fetch, find])
+@pytest.mark.parametrize("verb", [fetch_weights, find_fetched])
 def test_an_unknown_name_lists_the_known_ones(verb):
     with pytest.raises(
         InputError, match="weights yolov9: no such name; want one of yolov5n, .*, resnet101$"
@@ -172,28 +174,28 @@ def test_an_existing_path_comes_before_a_name(cache, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(InputError) as caught:
-        resolve("yolov5l")
+        resolve_weights("yolov5l")
     told = (
         "weights yolov5l: not fetched yet; `harness weights fetch yolov5l` brings 89 MB (AGPL-3.0)"
     )
     assert str(caught.value) == told
     cache.mkdir()
     (cache / "yolov5l.pt").touch()
-    assert resolve("yolov5l") == cache / "yolov5l.pt"
+    assert resolve_weights("yolov5l") == cache / "yolov5l.pt"
     Path("yolov5l").mkdir()
-    assert resolve("yolov5l") == Path("yolov5l")
-    assert resolve("~/yolov5l") == tmp_path / "yolov5l"
+    assert resolve_weights("yolov5l") == Path("yolov5l")
+    assert resolve_weights("~/yolov5l") == tmp_path / "yolov5l"
     with pytest.raises(
         InputError, match="best.pt: no such file; want a run folder, .* or one of yolov5n, "
     ):
-        resolve("best.pt")
+        resolve_weights("best.pt")
 
 
 def test_the_list_says_name_size_licence_source_and_what_is_here(cache):
     cache.mkdir()
     (cache / "resnet50-11ad3fa6.pth").touch()
     lines = catalogue_text(published_files()).splitlines()
-    here = [line for line in lines[: len(ENTRIES)] if line[0] == "*"]
+    here = [line for line in lines[: len(CATALOGUE)] if line[0] == "*"]
     assert [line.split()[1] for line in here] == ["resnet50"] and f"* is here, in {cache}" in lines
     assert here[0].split()[2:5] == ["98", "MB", "BSD-3-Clause"]
     assert here[0].endswith(" https://download.pytorch.org/models/resnet50-11ad3fa6.pth")
@@ -212,7 +214,7 @@ def test_a_yolov5_checkpoint_is_described(as_official, tmp_path, monkeypatch):
     path = tmp_path / "y.pt"
     model = YoloV5("n", ("person", "tv"))
     torch.save(as_official(model), path)
-    found = inspect(path)
+    found = inspect_weights(path)
     expected = {
         "kind": "YOLOv5 checkpoint",
         "architecture": "yolov5n",
@@ -230,9 +232,9 @@ def test_a_yolov5_checkpoint_is_described(as_official, tmp_path, monkeypatch):
     assert "not in `harness weights list`" in inspection_text(found)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     monkeypatch.setitem(
-        ENTRIES, "mine", dataclasses.replace(ENTRIES["yolov5n"], name="mine", sha256=sha256)
+        CATALOGUE, "mine", dataclasses.replace(CATALOGUE["yolov5n"], name="mine", sha256=sha256)
     )
-    found = inspect(path)
+    found = inspect_weights(path)
     assert (found["sha256"], found["entry"]) == (sha256, "mine")
     assert "mine: YOLOv5n v7.0, COCO, AGPL-3.0, https://github.com" in inspection_text(found)
 
@@ -243,7 +245,7 @@ def test_a_checkpoint_of_ours_is_described_with_its_recipe(tmp_path):
     checkpoint.save(
         checkpoint.describe(recipe, model) | {"state": model.state_dict()}, tmp_path / "best.pt"
     )
-    found = inspect(tmp_path / "best.pt")
+    found = inspect_weights(tmp_path / "best.pt")
     assert (found["kind"], found["dtype"]) == ("checkpoint of this harness", "float32")
     assert found["recipe"]["image_size"] == 320
     text = inspection_text(found)
@@ -258,8 +260,8 @@ def test_official_files_of_other_kinds_are_described(kind, tmp_path):
         torch.save(resnet18(weights=None).state_dict(), path)
     else:
         path.write_bytes(b"\0\0\0\0\2\0\0\0")  # version 0.2
-        os.truncate(path, ENTRIES[kind].bytes)  # all zeros, and no room on the disk
-    found = inspect(path)
+        os.truncate(path, CATALOGUE[kind].bytes)  # all zeros, and no room on the disk
+    found = inspect_weights(path)
     backbone = kind != "yolov3"
     assert (found["architecture"], found["kind"]) == (
         kind,
@@ -306,6 +308,6 @@ def test_foreign_and_damaged_files_are_one_line(as_official, tmp_path, monkeypat
             )
             archive.writestr("w/version", b"3")
     with pytest.raises(InputError, match=r"^w\.pt: ") as caught:
-        inspect(path)
+        inspect_weights(path)
     assert "\n" not in str(caught.value) and "weights_only" not in str(caught.value)
     assert not Path("pwned").exists()

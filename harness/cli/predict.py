@@ -82,7 +82,7 @@ def predict_command(
     from harness.inference.shard import Shard
     from harness.inference.split import predict_photos, save_predictions
     from harness.inference.views import STANDARD, parse_views
-    from harness.weights.catalogue import resolve
+    from harness.weights.catalogue import resolve_weights
 
     for flag, value in (("--batch", batch), ("--size", size), ("--candidates-max", candidates_max)):
         if value is not None and value < 1:
@@ -100,7 +100,7 @@ def predict_command(
     shard = Shard.of_this_process()
     shard.of(paths)  # raises, before the weights are read, when there are too few photos
     first = shard.rank == 0
-    model, trained_size, trunk = open_model(resolve(weights), device, precision)
+    model, trained_size, trunk = open_model(resolve_weights(weights), device, precision)
     text = views or (STANDARD if tta else "1")
     chosen = parse_views(text, size or trained_size, model.stride_max)
     if trunk.itemsize < 4 and first:
@@ -144,9 +144,9 @@ def export_command(
     """Write a detector as a file that predicts faster on a CPU, here or in another program."""
     from harness.inference import backends
     from harness.weights import checkpoint
-    from harness.weights.catalogue import resolve
+    from harness.weights.catalogue import resolve_weights
 
-    path = resolve(weights)
+    path = resolve_weights(weights)
     model, recipe = checkpoint.load_detector(path)
     file = out or (path / "best" if path.is_dir() else path).with_suffix(backends.SUFFIXES[to])
     backends.export(model, recipe.size, file, to)

@@ -66,10 +66,10 @@ def video_command(
     else:
         from harness.inference.backends import open_model
         from harness.video.detect import finder
-        from harness.weights.catalogue import resolve
+        from harness.weights.catalogue import resolve_weights
 
         one_thread_per_photo()
-        model, trained, precision = open_model(resolve(inputs[0]), device, "auto")
+        model, trained, precision = open_model(resolve_weights(inputs[0]), device, "auto")
         boxes = finder(
             model,
             size=size or trained,

@@ -10,7 +10,7 @@ from harness.cli.options import AsJson, download_bar
 
 weights_app = App(
     name="weights",
-    help="Weight files: list the published ones, fetch one, look inside a file, or average several.",
+    help="Weight files: list published ones, fetch one, look inside a file, or average several.",
 )
 
 
@@ -19,8 +19,8 @@ def list_weights_command(*, as_json: AsJson = False) -> None:
     """Weight files the harness can fetch: size, licence, source, and which are on this machine."""
     from harness.weights.catalogue import catalogue_text, published_files
 
-    found = published_files()
-    print(json.dumps(found) if as_json else catalogue_text(found))
+    catalogue = published_files()
+    print(json.dumps(catalogue) if as_json else catalogue_text(catalogue))
 
 
 @weights_app.command(name="fetch")
@@ -33,11 +33,11 @@ def fetch_weights_command(
     ] = None,
 ) -> None:
     """Fetch and verify one published weight file; goes on where it stopped."""
-    from harness.weights.catalogue import ENTRIES, fetch
+    from harness.weights.catalogue import CATALOGUE, fetch_weights
 
     with download_bar() as show:
-        path = fetch(name, from_file=from_file, progress=show)
-    print(f"{path}: {name}, verified; its licence is {ENTRIES[name].licence}")
+        path = fetch_weights(name, from_file=from_file, progress=show)
+    print(f"{path}: {name}, verified; its licence is {CATALOGUE[name].licence}")
 
 
 @weights_app.command(name="inspect")
@@ -48,10 +48,11 @@ def inspect_weights_command(
     as_json: AsJson = False,
 ) -> None:
     """Say what a weight file holds, without running what is in it."""
-    from harness.weights.catalogue import inspect, inspection_text, resolve
+    from harness.weights.catalogue import resolve_weights
+    from harness.weights.inspection import inspect_weights, inspection_text
 
-    found = inspect(resolve(weights))
-    print(json.dumps(found) if as_json else inspection_text(found))
+    inspection = inspect_weights(resolve_weights(weights))
+    print(json.dumps(inspection) if as_json else inspection_text(inspection))
 
 
 @weights_app.command(name="average")
@@ -59,20 +60,22 @@ def average_weights_command(
     *members: Annotated[
         str,
         Parameter(
-            help="Run folders, for best.pt and, of last.pt, the weights and their average; or weight files."
+            help="Weight files, or run folders: of those best.pt and, from last.pt, the weights and "
+            "their average."
         ),
     ],
     out: Annotated[Path, Parameter(help="Checkpoint to write (.pt), for `harness predict`.")],
 ) -> None:
-    """Write the plain mean of several sets of weights, which predicts at the cost of one; score it before you use it.
+    """Write the mean of several sets of weights, which predicts at the cost of one.
 
-    Weights of one run near its end fit each other. Those of several runs need not, even from the same start: on BCCD
-    the mean of three seeds lost 5 points of AP50, and that of one run's own, after a cosine schedule, gained nothing.
+    Score it before you use it. Weights of one run near its end fit each other. Those of several runs
+    need not, even from the same start: on BCCD the mean of three seeds lost 5 points of AP50, and that
+    of one run's own, after a cosine schedule, gained nothing.
     """
     from harness.weights import checkpoint
     from harness.weights.average import average
-    from harness.weights.catalogue import resolve
+    from harness.weights.catalogue import resolve_weights
 
-    content, names = average([resolve(member) for member in members])
+    content, names = average([resolve_weights(member) for member in members])
     checkpoint.save(content, out)
     print(f"{out}: the mean of {len(names)} sets of weights: {', '.join(names)}")

@@ -1,8 +1,9 @@
-"""Published weight files: where each comes from, the copy on this machine, and what a weight file holds.
+"""Published weight files: where each comes from, and the copy on this machine.
 
-None is shipped with the harness. A file lies in `folder()` once fetched, and is checked against its SHA-256 then.
-Only torchvision publishes those: 8 digits, in the file's name. All others are what public projects that pin the same
-file wrote down: two or more that agree, for yolov5x one (whose values for n, s, m and l agree with others').
+None is shipped with the harness. A file lies in `weights_folder()` once fetched, and is checked
+against its SHA-256 then. Only torchvision publishes those: 8 digits, in the file's name. All others
+are what public projects that pin the same file wrote down: two or more that agree, for yolov5x one
+(whose values for n, s, m and l agree with others').
 """
 
 import hashlib
@@ -15,12 +16,13 @@ from typing import Any
 from evaluate.exceptions import InputError
 from evaluate.files import written_whole
 from harness.data.download import Progress, download
-from harness.run_folder import Run
 
 MB = 2**20
 _YOLOV5 = "https://github.com/ultralytics/yolov5/releases/download/v7.0/"
 _TORCHVISION = "https://download.pytorch.org/models/"
-_DARKNET = "https://data.pjreddie.com/files/"  # pjreddie.com/media/files/, often cited, answers with a web page
+_DARKNET = (
+    "https://data.pjreddie.com/files/"  # the often cited pjreddie.com/media serves a web page
+)
 _AGPL, _BSD, _FREE = "AGPL-3.0", "BSD-3-Clause", "public domain"
 _SHA256 = {
     "yolov5n.pt": "4f180cf23ba0717ada0badd6c685026d73d48f184d00fc159c2641284b2ac0a3",
@@ -39,21 +41,21 @@ _SHA256 = {
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One published file."""
+class PublishedFile:
+    """One row of the catalogue."""
 
     name: str  # what a person types
-    file: str  # its name at the publisher's and in `folder()`
+    file: str  # its name at the publisher's and in `weights_folder()`
     url: str
     bytes: int
     licence: str
-    what: str
+    contents: str  # the network and what it was trained on
     sha256: str
 
 
-ENTRIES = {
-    name: Entry(name, file, site + file, size, licence, what, _SHA256[file])
-    for name, file, site, size, licence, what in (
+CATALOGUE = {
+    name: PublishedFile(name, file, site + file, size, licence, contents, _SHA256[file])
+    for name, file, site, size, licence, contents in (
         ("yolov5n", "yolov5n.pt", _YOLOV5, 4_062_133, _AGPL, "YOLOv5n v7.0, COCO"),
         ("yolov5s", "yolov5s.pt", _YOLOV5, 14_808_437, _AGPL, "YOLOv5s v7.0, COCO"),
         ("yolov5m", "yolov5m.pt", _YOLOV5, 42_806_829, _AGPL, "YOLOv5m v7.0, COCO"),
@@ -113,163 +115,115 @@ ENTRIES = {
 }
 
 
-def folder() -> Path:
-    """Where fetched files lie: $HARNESS_WEIGHTS, else detection-harness in $XDG_CACHE_HOME or ~/.cache."""
+def weights_folder() -> Path:
+    """Where fetched files lie.
+
+    $HARNESS_WEIGHTS, else the folder detection-harness in $XDG_CACHE_HOME or ~/.cache.
+    """
     if chosen := os.environ.get("HARNESS_WEIGHTS"):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "detection-harness"
 
 
-def find(name: str) -> Path | None:
-    """The fetched file of a catalogue name, if it is here."""
-    path = folder() / _entry(name).file
+def find_fetched(name: str) -> Path | None:
+    """The copy of a published file on this machine, None if it was not fetched."""
+    path = weights_folder() / _published(name).file
     return path if path.is_file() else None
 
 
-def fetch(
+def fetch_weights(
     name: str, *, from_file: Path | None = None, progress: Progress = lambda done, total: None
 ) -> Path:
-    """The file of a catalogue name, from the network unless it is here or `from_file` is a copy of it; checked.
+    """A published file, checked: the copy here, else `from_file`, else from the network.
 
-    A download goes on where an earlier one stopped; a copy is in place whole or not at all. Raises InputError for an
-    unknown name or another file's content, DownloadError when the file cannot be had.
+    A download goes on where an earlier one stopped; a copy is in place whole or not at all. Raises
+    InputError for an unknown name or another file's content, DownloadError when the file cannot be
+    had.
     """
-    entry = _entry(name)
-    path = folder() / entry.file
+    published = _published(name)
+    path = weights_folder() / published.file
     if from_file is None:
         by_hand = f"with a copy of the file: `harness weights fetch {name} --from FILE`"
-        download(entry.url, path, sha256=entry.sha256, by_hand=by_hand, progress=progress)
+        download(published.url, path, sha256=published.sha256, by_hand=by_hand, progress=progress)
         return path
     if not from_file.is_file():
-        raise InputError(f"{from_file}: no such file; want a copy of {entry.url}")
-    if (found := _sha256(from_file)) != entry.sha256:
+        raise InputError(f"{from_file}: no such file; want a copy of {published.url}")
+    if (digest := file_sha256(from_file)) != published.sha256:
         length = from_file.stat().st_size
         raise InputError(
-            f"{from_file}: sha256 of its {length:,} bytes is {found}, want {entry.sha256} of {entry.file}"
+            f"{from_file}: sha256 of its {length:,} bytes is {digest}, "
+            f"want {published.sha256} of {published.file}"
         )
     with written_whole(path) as scratch:
         shutil.copyfile(from_file, scratch)
     return path
 
 
-def resolve(text: str) -> Path:
-    """What `weights=` in a recipe or WEIGHTS on the command line means: an existing path, else a catalogue name.
+def resolve_weights(text: str) -> Path:
+    """The path that `weights=` in a recipe or WEIGHTS on the command line stands for.
 
-    Raises InputError for a name that is not fetched yet, saying how, and for anything else.
+    An existing path comes before a name of the catalogue. Raises InputError for a name that is not
+    fetched yet, saying how to fetch it, and for anything else.
     """
     path = Path(text).expanduser()
     if path.exists():
         return path
-    if text not in ENTRIES:
+    if text not in CATALOGUE:
         raise InputError(
             f"{text}: no such file; want a run folder, a checkpoint, an official file or {_names()}"
         )
-    if (fetched := find(text)) is None:
-        size, licence = ENTRIES[text].bytes / MB, ENTRIES[text].licence
+    if (fetched := find_fetched(text)) is None:
+        size, licence = CATALOGUE[text].bytes / MB, CATALOGUE[text].licence
         raise InputError(
-            f"weights {text}: not fetched yet; `harness weights fetch {text}` brings {size:.0f} MB ({licence})"
+            f"weights {text}: not fetched yet; `harness weights fetch {text}` brings "
+            f"{size:.0f} MB ({licence})"
         )
     return fetched
 
 
 def published_files() -> dict[str, Any]:
-    """Every entry with the path of its copy here, None where there is none."""
+    """The folder of fetched files, and each published file with the path of its copy or None."""
     rows = []
-    for name, entry in ENTRIES.items():
-        path = find(name)
-        rows.append(asdict(entry) | {"path": str(path) if path else None})
-    return {"folder": str(folder()), "weights": rows}
+    for name, published in CATALOGUE.items():
+        path = find_fetched(name)
+        # Whoever reads the JSON knows the contents as "what".
+        row = {
+            "what" if key == "contents" else key: value for key, value in asdict(published).items()
+        }
+        rows.append(row | {"path": str(path) if path else None})
+    return {"folder": str(weights_folder()), "weights": rows}
 
 
-def catalogue_text(found: dict[str, Any]) -> str:
-    """What `published_files` says, a line an entry; a star marks those that are here."""
+def catalogue_text(catalogue: dict[str, Any]) -> str:
+    """What `published_files` says, one line per file; a star marks those that are here."""
     lines = [
-        f"{'*' if row['path'] else ' '} {row['name']:<12}{row['bytes'] / MB:>4.0f} MB  {row['licence']:<14}"
-        f"{row['what']:<33}{row['url']}"
-        for row in found["weights"]
+        f"{'*' if row['path'] else ' '} {row['name']:<12}{row['bytes'] / MB:>4.0f} MB  "
+        f"{row['licence']:<14}{row['what']:<33}{row['url']}"
+        for row in catalogue["weights"]
     ]
-    checked = "Every fetch is checked by SHA-256 (--json shows it). Of torchvision's the file name gives 8 digits; no other"
-    checked += "\npublisher gives any: those are what public projects that pin the file wrote down."
-    return "\n".join([*lines, f"* is here, in {found['folder']}", checked])
-
-
-def inspect(path: Path) -> dict[str, Any]:
-    """What a weight file is, without running what is in it. Raises InputError for a file of no known kind.
-
-    "dtype" is the precision its numbers have; "parameters" leaves out what training does not move, such as batch
-    norm's averages; "entry" is the catalogue's name for exactly this file.
-    """
-    from harness.weights.checkpoint import read_weights
-    from models.weights import foreign_classes
-
-    if path.is_dir():
-        raise InputError(f"{path}: want a weight file, such as {Run(path).best}, this is a folder")
-    weights, recipe = read_weights(path)
-    with open(path, "rb") as file:
-        zipped = file.read(2) == b"PK"
-    ours = zipped and recipe is not None and not foreign_classes(path)
-    if recipe is None:
-        kind = "backbone"
-    elif ours:
-        kind = "checkpoint of this harness"
-    else:
-        kind = "YOLOv5 checkpoint" if zipped else "Darknet weights"
-    floats = [value for value in weights.state.values() if value.is_floating_point()]
-    learned = [name for name in weights.state if name.rpartition(".")[2] in ("weight", "bias")]
-    digest = _sha256(path)
-    return {
-        "path": str(path),
-        "kind": kind,
-        "architecture": weights.architecture,
-        "bytes": path.stat().st_size,
-        "sha256": digest,
-        "entry": next((entry.name for entry in ENTRIES.values() if entry.sha256 == digest), None),
-        "tensors": len(weights.state),
-        "parameters": sum(weights.state[name].numel() for name in learned),
-        "dtype": "float16"
-        if all(value.equal(value.half().float()) for value in floats)
-        else "float32",
-        "classes": list(weights.classes),
-        "recipe": asdict(recipe) if ours and recipe else None,
-    }
-
-
-def inspection_text(found: dict[str, Any]) -> str:
-    """What `inspect` says, for people."""
-    classes = found["classes"]
-    some = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
-    entry = ENTRIES[found["entry"]] if found["entry"] else None
-    known = (
-        f"{entry.name}: {entry.what}, {entry.licence}, {entry.url}"
-        if entry
-        else "not in `harness weights list`"
+    return "\n".join(
+        [
+            *lines,
+            f"* is here, in {catalogue['folder']}",
+            "Every fetch is checked by SHA-256 (--json shows it). torchvision publishes 8 digits of it,",
+            "in the file's name; the other publishers none: those values are what public projects",
+            "that pin the same file wrote down.",
+        ]
     )
-    lines = [
-        f"{found['path']}: {found['kind']}, {found['architecture']}",
-        f"  {found['bytes']:,} bytes, sha256 {found['sha256']}",
-        f"  {known}",
-        f"  {found['tensors']:,} tensors, {found['parameters']:,} parameters, {found['dtype']}",
-        f"  {len(classes)} classes: {some}" if classes else "  no classes",
-    ]
-    if found["recipe"]:
-        recipe = found["recipe"]
-        lines.append(
-            f"  recipe: {recipe['model']}, head {recipe['head']}, trained at {recipe['image_size']} pixels"
-        )
-    return "\n".join(lines)
 
 
-def _entry(name: str) -> Entry:
-    if name not in ENTRIES:
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _published(name: str) -> PublishedFile:
+    if name not in CATALOGUE:
         raise InputError(f"weights {name}: no such name; want {_names()}")
-    return ENTRIES[name]
+    return CATALOGUE[name]
 
 
 def _names() -> str:
-    *most, last = ENTRIES
+    *most, last = CATALOGUE
     return f"one of {', '.join(most)}, {last}"
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

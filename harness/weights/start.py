@@ -1,7 +1,8 @@
 """Other weights as the start of a training: a run, a checkpoint or a published file."""
 
 from evaluate.exceptions import InputError
-from harness.weights import catalogue, checkpoint
+from harness.weights import checkpoint
+from harness.weights.catalogue import resolve_weights
 from models.detector import Detector
 from models.weights import WeightsError, transfer
 
@@ -12,7 +13,7 @@ def start_from(name: str, model: Detector) -> str:
     `name` is what `weights=` in a recipe may be. Classes are matched by meaning; the rows of those
     that the weights do not know stay as they are. Raises InputError for weights that do not fit.
     """
-    path = catalogue.resolve(name)
+    path = resolve_weights(name)
     weights, _ = checkpoint.read_weights(path)
     try:
         untouched = transfer(weights, model)
