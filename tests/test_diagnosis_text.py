@@ -27,10 +27,10 @@ DETS = detections(
 
 def test_the_text_names_what_costs_most_and_what_is_mixed_up():
     text = diagnosis_in_words(diagnose(DETS, TRUTH, conf=0.5))
-    assert "most to gain   class, 0.5000; by class cat 0.5000, dog 0.5000" in text
-    assert "of the detections from conf 0.5000:\nmost confused  dog taken for cat twice" in text
-    assert "missed         0 of 3 truths" in text
-    assert "false alarms   1: dog 1" in text
+    assert "most to gain     class, 0.5000; by class cat 0.5000, dog 0.5000" in text
+    assert "of the detections from conf 0.5000:\nmost confused    dog taken for cat twice" in text
+    assert "missed           0 of 3 truths" in text
+    assert "false positives  1: dog 1" in text
     assert (
         "from conf 0.5000" in text
         and "ECE 0.5500 (95 % over images 0.5500 to 0.5500) over 4 detections, scores 0.2500 above"
@@ -38,9 +38,9 @@ def test_the_text_names_what_costs_most_and_what_is_mixed_up():
     )
 
 
-def test_false_alarms_name_the_worst_class_first():
+def test_false_positives_name_the_worst_class_first():
     alarms = detections((0, CAT, 0.9, *NOWHERE), (0, DOG, 0.9, *NOWHERE), (1, DOG, 0.9, *NOWHERE))
-    assert "false alarms   3: dog 2, cat 1" in diagnosis_in_words(diagnose(alarms, TRUTH))
+    assert "false positives  3: dog 2, cat 1" in diagnosis_in_words(diagnose(alarms, TRUTH))
 
 
 def test_the_confusion_is_at_the_best_confidence_unless_one_is_given():
@@ -48,7 +48,7 @@ def test_the_confusion_is_at_the_best_confidence_unless_one_is_given():
     found = diagnose(DETS, TRUTH)
     assert found.confusion.conf == found.curve.best.conf == pytest.approx(0.6)
     assert (
-        "best F1        0.5714 at conf 0.6000: precision 0.5000, recall 0.6667"
+        "best F1          0.5714 at conf 0.6000: precision 0.5000, recall 0.6667"
         in diagnosis_in_words(found)
     )
     assert diagnose(DETS, TRUTH, conf=0.75).confusion.conf == 0.75
@@ -67,7 +67,7 @@ def test_nothing_wrong_is_said_so():
 
 def test_without_detections_there_is_still_a_text():
     found = diagnose(detections(), TRUTH)
-    assert "missed         3 of 3 truths" in diagnosis_in_words(
+    assert "missed           3 of 3 truths" in diagnosis_in_words(
         found
     ) and "nothing to measure" in diagnosis_in_words(found)
     assert diagnosis_json(found)["best_f1"]["all"] is None

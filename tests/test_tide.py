@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evaluate.diagnosis.tide import FIXES, tide
-from evaluate.diagnosis.verdicts import HIT, KINDS, SIZES, TIDECV, VOC, MatchRule, judge
+from evaluate.diagnosis.verdicts import HIT, KINDS, SIZES, TIDECV, VOC, MatchRule, judge_matches
 from evaluate.exceptions import InputError
 from evaluate.metrics.matching import match
 from evaluate.metrics.voc import voc_map
@@ -27,7 +27,7 @@ def errors(dets, truth, **options):
 
 
 def verdicts(dets, truth, **options):
-    return judge(match(dets, truth), truth, **options)
+    return judge_matches(match(dets, truth), truth, **options)
 
 
 def gains(found):

@@ -28,7 +28,7 @@ from evaluate.diagnosis.verdicts import (
     VOC,
     MatchRule,
     Verdicts,
-    judge,
+    judge_matches,
 )
 from evaluate.metrics.matching import Matches
 from evaluate.tables import Array, GroundTruth
@@ -109,7 +109,9 @@ def tide(
 
     Raises InputError when no truth counts or an option is out of range.
     """
-    verdicts = judge(matches, truth, rule=rule, iou_min=iou_min, iou_background=iou_background)
+    verdicts = judge_matches(
+        matches, truth, rule=rule, iou_min=iou_min, iou_background=iou_background
+    )
     nothing_fixed = np.zeros(len(verdicts.kind), bool)
     ap = verdicts.ap(nothing_fixed, np.zeros(len(verdicts.counts), bool))
 

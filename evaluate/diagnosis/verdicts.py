@@ -1,7 +1,8 @@
 """What became of each detection and each truth: hit, excused, or one of TIDE's kinds of error.
 
 A detection that is no hit is wrong in one of five ways. Two numbers tell which: its best IoU with
-truths of the class it names, and with truths of other classes. The first line that fits is its kind:
+truths of the class it names, and with truths of other classes. The first line that fits is its
+kind:
 
     localisation   own class 0.1 to 0.5       it is on the thing, but the box is off
     class          another class from 0.5     the box is right, its class is not
@@ -112,7 +113,7 @@ class Verdicts:
         return ap
 
 
-def judge(
+def judge_matches(
     matches: Matches,
     truth: GroundTruth,
     *,

@@ -1,4 +1,4 @@
-"""From files to a file: the tables of several runs to one table, or to the choice of an ensemble."""
+"""From files to a file: the tables of several runs to one table, or to an ensemble's choice."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -6,7 +6,7 @@ promises more than other images will keep. Therefore half of the images choose, 
 which the search never sees, judge:
 
 1. the best single table, each with its own NMS: what an ensemble has to beat
-2. on the choosing half, members are added one at a time, always the one that helps most and as often
+2. on the choosing half, members are added one at a time, always the one that helps most, as often
    as it helps; how often each is in makes the weights (3 times a, once b: weights 3 and 1)
 3. the best of these ensembles is changed in one thing at a time, its method, an IoU or a weight,
    while that helps

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from evaluate.diagnosis.diagnose import diagnose
+from evaluate.diagnosis.verdicts import RULES
 from harness.cli.options import (
     LEDGER,
     READING,
@@ -15,6 +17,7 @@ from harness.cli.options import (
     ReadingOption,
     TruthOption,
 )
+from harness.report.diagnosis_text import diagnosis_in_words, diagnosis_json
 
 TableFile = Annotated[Path, Parameter(help="A table (.npz) or a submission (.csv).")]
 
@@ -82,16 +85,8 @@ def errors_command(
     """What costs AP, by kind of error, size and class; the best confidence, the classes mixed up,
     and how far scores can be trusted.
     """
-    from evaluate.diagnosis.diagnose import diagnose
-    from evaluate.diagnosis.verdicts import RULES
-    from harness.report import diagnosis_text
-
     truth = source.load()
     dets = reading.reader(source, truth).read(detections, truth)
     diagnosis = diagnose(dets, truth, rule=RULES[metric], conf=confusion_conf)
-    result = {"metric": metric, **diagnosis_text.diagnosis_json(diagnosis)}
-    print(
-        json.dumps(result)
-        if as_json
-        else f"{metric}: {diagnosis_text.diagnosis_in_words(diagnosis)}"
-    )
+    result = {"metric": metric, **diagnosis_json(diagnosis)}
+    print(json.dumps(result) if as_json else f"{metric}: {diagnosis_in_words(diagnosis)}")

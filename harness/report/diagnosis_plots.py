@@ -33,13 +33,18 @@ def plot_fixes(axes: "Axes", errors: TideErrors) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def plot_operating(axes: "Axes", found: Diagnosis) -> None:
-    """Precision, recall and F1 of all classes over the lowest score, the best one ringed; F1 of each class, faint."""
-    for curve in found.class_curves.values():
+def plot_operating(axes: "Axes", diagnosis: Diagnosis) -> None:
+    """Precision, recall and F1 over the lowest score shown; the best F1 is ringed.
+
+    Lines of all classes together, and faint ones of the F1 of each class.
+    """
+    # Curves fall from the highest score on; steps are drawn from the lowest, and a value holds
+    # down to the next lower score.
+    for curve in diagnosis.class_curves.values():
         axes.step(
             curve.conf[::-1], curve.f1[::-1], where="pre", color=INK, alpha=0.18, linewidth=0.7
         )
-    whole = found.curve
+    whole = diagnosis.curve
     for name, values, colour in (
         ("precision", whole.precision, COLOURS[0]),
         ("recall", whole.recall, COLOURS[1]),
@@ -47,21 +52,24 @@ def plot_operating(axes: "Axes", found: Diagnosis) -> None:
     ):
         axes.step(whole.conf[::-1], values[::-1], where="pre", color=colour, label=name)
     if best := whole.best:
-        told = f"best F1: {best.f1:.3f} from {best.conf:.3f}"
-        axes.plot(best.conf, best.f1, "o", color=INK, fillstyle="none", markersize=10, label=told)
+        label = f"best F1: {best.f1:.3f} from {best.conf:.3f}"
+        axes.plot(best.conf, best.f1, "o", color=INK, fillstyle="none", markersize=10, label=label)
     axes.set(
         title="Precision, recall and F1", xlabel="lowest score shown", xlim=(0, 1), ylim=(0, 1.02)
     )
     axes.legend(loc="lower center")
 
 
-def plot_reliability(axes: "Axes", measured: Calibration) -> None:
-    """The share of hits among the detections of each score, with their number, beside the diagonal."""
-    filled = np.flatnonzero(measured.count)
+def plot_reliability(axes: "Axes", calibration: Calibration) -> None:
+    """Bars of the share of hits per bin of scores, with the number of detections above them.
+
+    In a calibrated detector they reach the diagonal.
+    """
+    filled = np.flatnonzero(calibration.count)
     middle = (filled + 0.5) / BINS
     axes.bar(
         middle,
-        measured.hits[filled],
+        calibration.hits[filled],
         width=0.9 / BINS,
         color=COLOURS[0],
         alpha=0.8,
@@ -69,15 +77,16 @@ def plot_reliability(axes: "Axes", measured: Calibration) -> None:
     )
     axes.plot([0, 1], [0, 1], "--", color=INK, linewidth=1, label="score = share of hits")
     axes.plot(
-        measured.score[filled],
-        measured.hits[filled],
+        calibration.score[filled],
+        calibration.hits[filled],
         "o",
         color=INK,
         markersize=3.5,
         label="at the mean score",
     )
-    above = np.maximum(measured.hits[filled], (filled + 1) / BINS)  # clear of the diagonal
-    for x, y, count in zip(middle, above, measured.count[filled], strict=True):
+    # The numbers stand above the bars, but clear of the diagonal.
+    above = np.maximum(calibration.hits[filled], (filled + 1) / BINS)
+    for x, y, count in zip(middle, above, calibration.count[filled], strict=True):
         axes.annotate(
             _short(count), (x, y), (0, 4), textcoords="offset points", ha="center", fontsize=7.5
         )
