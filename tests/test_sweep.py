@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from evaluate.exceptions import InputError
 from evaluate.metrics.bootstrap import difference_with_interval
 from evaluate.metrics.voc import voc_map
-from evaluate.sweep.grid import RESAMPLES_AT_ONCE, score_grid
+from evaluate.sweep.grid import RESAMPLES_AT_ONCE, GridSettings, score_grid
 from evaluate.sweep.sweep_csv import Cell, best_cell
 from evaluate.sweep.thresholds import CONFS, IOUS, apply, sweep
 from evaluate.tables import Detections, GroundTruth
@@ -118,12 +119,15 @@ def test_a_score_that_was_written_like_the_threshold_passes_it():
     ] == [1, 0]
 
 
-def test_progress_wraps_the_blocks_of_images_and_the_classes():
-    seen = []
-    sweep(
-        detections(HIT), TRUTH, progress=lambda steps: (seen.append(step) or step for step in steps)
-    )
-    assert len(seen) == 1 + 3 and seen[1:] == [0, 1, 2]
+def test_progress_counts_the_blocks_of_images_and_the_classes():
+    steps = []
+
+    @contextmanager
+    def recorded(task, *, total=None, unit="it", done=0):
+        yield lambda units=1: steps.append((task, total, units))
+
+    sweep(detections(HIT), TRUTH, progress=recorded)
+    assert steps == [("NMS", None, 1)] + [("AP of classes", 3, 1)] * 3
 
 
 @pytest.mark.parametrize(
@@ -165,16 +169,8 @@ def test_counting_an_image_twice_is_having_it_twice(seed, eleven_point):
         .multinomial(6, np.full(6, 1 / 6), RESAMPLES_AT_ONCE + 2)
         .T.astype(np.int32)
     )
-    confs, ious = [0.2, 0.5], [0.6, 0.3]
-    grid = score_grid(
-        dets,
-        truth,
-        confs=confs,
-        ious=ious,
-        resamples=counts,
-        parts=counts,
-        eleven_point=eleven_point,
-    )
+    settings = GridSettings([0.2, 0.5], [0.6, 0.3], eleven_point=eleven_point)
+    grid = score_grid(dets, truth, settings, resamples=counts, parts=counts)
     for r in (0, RESAMPLES_AT_ONCE, RESAMPLES_AT_ONCE + 1):
         again = drawn(truth, counts[:, r])
         if again.difficult.all():

@@ -32,8 +32,8 @@ import numpy as np
 
 from evaluate.exceptions import InputError
 from evaluate.loops import Kernels
-from evaluate.metrics.matching import Matches, ranking
-from evaluate.metrics.voc import average_precision
+from evaluate.metrics.average_precision import average_precision
+from evaluate.metrics.matching import Matches, ranking, require_positives
 from evaluate.tables import Array, Boxes, Detections, GroundTruth, among_first
 
 kernel = Kernels("evaluate.diagnosis.verdicts_kernel")
@@ -107,7 +107,9 @@ class Verdicts:
             of_class = hits[edges[c] : edges[c + 1]]
             if positives[c]:
                 points = self.rule.recall_points
-                ap[c] = average_precision(of_class, positives[c], recall_points=points)
+                ap[c] = average_precision(
+                    np.flatnonzero(of_class) + 1, positives[c], recall_points=points
+                )
             else:
                 ap[c] = float(not len(of_class))
         return ap
@@ -195,11 +197,7 @@ def _refuse(truth: GroundTruth, rule: MatchRule, iou_min: float, iou_background:
         raise InputError(f"recall_points is {rule.recall_points}, want at least 2")
     if rule.detections_max is not None and rule.detections_max < 1:
         raise InputError(f"detections_max is {rule.detections_max}, want at least 1")
-    if truth.difficult.all():
-        raise InputError(
-            "the truth has no box that counts (none, or all difficult): "
-            "there is nothing to score against"
-        )
+    require_positives(~truth.difficult)
 
 
 def _by_row(matches: Matches, iou_min: float) -> tuple[Array, Array]:

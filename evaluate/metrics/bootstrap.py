@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from evaluate.loops import loop
+from evaluate.metrics.average_precision import weighted_average_precision
 from evaluate.metrics.matching import Matches, image_by_id, match
 from evaluate.metrics.voc import Score, score_matches
 from evaluate.tables import Array, Detections, GroundTruth
@@ -135,40 +136,27 @@ def _replicates(
         of_class = truth_image[(truth.label == c) & ~truth.difficult]
         if len(of_class):
             positives = draws[of_class].sum(0, dtype=np.int64)  # (R,)
-            ranks = np.flatnonzero(hits[mine])
-            found = loop(_weighted_ap, len(mine))(
-                draws, image[mine], ranks, positives, eleven_point
+            hit = np.flatnonzero(hits[mine])
+            ranks = loop(_weighted_ranks, len(mine))(draws, image[mine], hit)
+            found = loop(weighted_average_precision, len(mine))(
+                ranks, draws[image[mine[hit]]], np.array([len(hit)]), positives, eleven_point
             )
-            ap[c] = np.where(positives > 0, found, np.nan)
+            ap[c] = np.where(positives > 0, found[0], np.nan)
         start = stop
     return ap
 
 
-def _weighted_ap(draws: Any, image: Any, ranks: Any, positives: Any, eleven_point: bool) -> Any:
-    """`average_precision` of one ranking in every replicate. -> (R,).
+def _weighted_ranks(resamples: Any, image: Any, hits: Any) -> Any:
+    """The weights of a ranking summed down to each of its hits. -> (h, R) int32.
 
-    image (n,) of the ranking; ranks (h,): which of them are hits, rising; positives (R,): truths drawn.
+    image (n,) of the ranking; hits (h,): which of the n they are, rising.
     """
-    seen, found = np.zeros(len(positives), np.int64), np.zeros(len(positives), np.int64)
-    precision = np.empty((len(ranks), len(positives)))
+    ranks = np.empty((len(hits), resamples.shape[1]), np.int32)
+    seen = np.zeros(resamples.shape[1], np.int32)
     start = 0
-    for h in range(len(ranks)):
-        for i in range(start, ranks[h] + 1):
-            seen += draws[image[i]]
-        start = ranks[h] + 1
-        found += draws[image[ranks[h]]]
-        precision[h] = found / np.maximum(seen, 1)
-    best, total = np.zeros(len(positives)), np.zeros(len(positives))
-    some = np.maximum(positives, 1)
-    for h in range(len(ranks) - 1, -1, -1):
-        best = np.maximum(best, precision[h])
-        gain = draws[image[ranks[h]]]
-        before = found - gain
-        if eleven_point:  # of the recalls 0, 0.1 ... 1 those that this hit reaches first
-            total += best * (
-                10 * found // some - 10 * before // some + ((before == 0) & (found > 0))
-            )
-        else:
-            total += best * gain
-        found = before
-    return total / 11 if eleven_point else total / some
+    for h in range(len(hits)):
+        for i in range(start, hits[h] + 1):
+            seen += resamples[image[i]]
+        start = hits[h] + 1
+        ranks[h] = seen
+    return ranks

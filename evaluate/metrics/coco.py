@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from evaluate.exceptions import InputError
 from evaluate.loops import Kernels
-from evaluate.metrics.matching import ranking
+from evaluate.metrics.matching import ranking, require_positives
 from evaluate.tables import Array, Detections, GroundTruth, align
 
 NAMES = (
@@ -29,10 +28,7 @@ def coco_map(dets: Detections, truth: GroundTruth) -> dict[str, Any]:
     Raises InputError when the tables' images or classes differ, or no class has truth that counts.
     """
     dets = align(dets, truth)
-    if truth.difficult.all():
-        raise InputError(
-            "the truth has no box that counts (none, or all difficult): there is nothing to score against"
-        )
+    require_positives(~truth.difficult)
     precision, recall = curves(dets, truth)
     of_all = precision[..., 0]
     means = [

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from evaluate.exceptions import InputError
 from evaluate.loops import loop
 from evaluate.tables import Array, Boxes, Detections, GroundTruth, align, rank_key
 
@@ -130,6 +131,15 @@ def match(dets: Detections, truth: GroundTruth) -> Matches:
         row,
         Near(rank, target, overlap, claimed, truth.difficult[target]),
     )
+
+
+def require_positives(counts: Array) -> None:
+    """Raise InputError unless some truth counts: `counts` is not 0 anywhere."""
+    if not counts.any():
+        raise InputError(
+            "the truth has no box that counts (none, or all difficult): "
+            "there is nothing to score against"
+        )
 
 
 def ranking(dets: Detections) -> Array:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluate.exceptions import InputError
-from evaluate.metrics.matching import Matches, match
+from evaluate.metrics.average_precision import average_precision
+from evaluate.metrics.matching import Matches, match, require_positives
 from evaluate.tables import Array, Detections, GroundTruth
 
 
@@ -70,16 +71,17 @@ def score_matches(matches: Matches, *, iou_min: float = 0.5, eleven_point: bool 
     )  # (C,) how many hits there are of a class and those before it
     left_out = np.searchsorted(neutral, stops)
     hits = np.diff(ends, prepend=0)
-    found = np.arange(1, len(rank) + 1) - np.repeat(ends - hits, hits)
     before = np.append(0, stops - left_out)[
         :-1
     ]  # (C,) detections that count of all classes before it
-    precision = found / (rank - np.searchsorted(neutral, rank) + 1 - np.repeat(before, hits))
+    hit_ranks = rank - np.searchsorted(neutral, rank) + 1 - np.repeat(before, hits)
     ap = np.full(len(matches.classes), np.nan)
     for c, positives in enumerate(matches.positives.tolist()):
         if positives:
-            at_hits = precision[ends[c] - hits[c] : ends[c]]
-            ap[c] = _from_precision(at_hits, positives, 11 if eleven_point else None)
+            of_class = hit_ranks[ends[c] - hits[c] : ends[c]]
+            ap[c] = average_precision(
+                of_class, positives, recall_points=11 if eleven_point else None
+            )
     return Score(matches.classes, ap, matches.positives, np.diff(stops, prepend=0))
 
 
@@ -105,33 +107,7 @@ def precision_recall(
     return curves
 
 
-def average_precision(hits: Array, positives: int, *, recall_points: int | None = None) -> float:
-    """AP in [0, 1] of a ranking: `hits` is (n,) bool, best first, out of `positives` truths.
-
-    The area under the envelope, or the mean over so many recalls from 0 to 1.
-
-    Precision at recall r is the best precision at any recall >= r. Recall is compared in whole counts, so 3 hits of
-    10 do reach recall 0.3, which they miss in floats (3 * 0.1 > 0.3).
-    """
-    ranks = np.flatnonzero(hits) + 1
-    return _from_precision(np.arange(1, len(ranks) + 1) / ranks, positives, recall_points)
-
-
-def _from_precision(precision: Array, positives: int, recall_points: int | None) -> float:
-    """`average_precision` from the precision at the first, second ... hit. (h,) -> AP."""
-    best_from_here = np.maximum.accumulate(precision[::-1])[::-1]
-    if recall_points is None:
-        return float(best_from_here.sum() / positives)
-    wanted = np.maximum(
-        -(-np.arange(recall_points) * positives // (recall_points - 1)), 1
-    )  # hits for each recall
-    return float(best_from_here[wanted[wanted <= len(precision)] - 1].sum() / recall_points)
-
-
 def _refuse(matches: Matches, iou_min: float) -> None:
     if not 0 < iou_min <= 1:
         raise InputError(f"iou_min is {iou_min}, want above 0 and at most 1")
-    if not matches.positives.any():
-        raise InputError(
-            "the truth has no box that counts (none, or all difficult): there is nothing to score against"
-        )
+    require_positives(matches.positives)

@@ -1,24 +1,63 @@
-"""AP of every class at every pair of thresholds, from one pass of NMS over the candidates."""
+"""AP of every class at every pair of thresholds, from one pass of NMS over the candidates.
 
-from collections.abc import Callable, Iterable, Sequence
+A sweep tries F confidences with each of T IoUs of NMS. One cell is what NMS at its IoU leaves, cut at
+its confidence and scored. Three facts make one pass enough for all cells:
+
+* NMS at T thresholds is one pass that carries a mask per candidate (evaluate/nms.py).
+* The truth that a candidate overlaps most does not depend on which others survive. Only whether it is
+  the first to reach that truth does, and one walk down the ranking decides that for all IoUs: a mask
+  per truth says where it is taken already (walk_kernel.hits).
+* What a confidence leaves is a prefix of the ranking, best first, and neither NMS nor matching looks at
+  what comes after. So a confidence is a number: its prefix end, how many score at least that much.
+
+1. Run NMS over blocks of images, and look up the truth of each candidate that survives anywhere.
+2. Rank each class's survivors, best first, and find the prefix end of each confidence.
+3. Count how many survive down to each prefix end: the cells' boxes.
+4. Find the hits and their ranks at each IoU: the cells' AP.
+5. Do the same with each image counted several times or not at all: AP in resamples and in parts.
+
+An example of one class, with the IoUs 0.3 and 0.6 (bits 0 and 1) and the confidences 0.5 and 0.2:
+
+    score  mask  truth
+    0.9    11    X       a hit at both IoUs
+    0.8    10    X       only there at 0.6, and X is taken: a false positive
+    0.4    11    Y       a hit at both
+
+The prefix ends are 2 and 3. At (0.2, 0.3) two boxes are left, hits at ranks 1 and 2; at (0.2, 0.6)
+three, hits at ranks 1 and 3.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from evaluate.exceptions import InputError
-from evaluate.loops import Kernels
-from evaluate.metrics.matching import best_truth, ranking
-from evaluate.metrics.voc import Score, average_precision
+from evaluate.loops import Kernels, compiled
+from evaluate.metrics.average_precision import average_precision, weighted_average_precision
+from evaluate.metrics.matching import best_truth, ranking, require_positives
+from evaluate.metrics.voc import Score
 from evaluate.nms import survivor_masks
+from evaluate.progress import Progress, silent
 from evaluate.tables import Array, Detections, GroundTruth, align
 
 walk = Kernels("evaluate.sweep.walk_kernel")
 
 IOU_MIN = 0.5  # of a hit
-NOTHING, NEUTRAL = -1, -2  # targets of a false alarm, and of what counts neither way
-RESAMPLES_AT_ONCE = 64  # ways of counting the images in one walk
+FALSE_POSITIVE, NEUTRAL = -1, -2  # targets of candidates that can hit nothing
+RESAMPLES_AT_ONCE = 128  # weightings of the images in one walk
+
+
+@dataclass(frozen=True)
+class GridSettings:
+    """What a sweep tries: each of `confs` with each of `ious`, under the caps of `nms`."""
+
+    confs: Sequence[float]
+    ious: Sequence[float]
+    candidates_max: int = 3000
+    keep_max: int = 3000
+    eleven_point: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +69,10 @@ class Grid:
     cells: Array  # (N, 2) float64, conf and iou
     ap: Array  # (C, N) float64, NaN for a class without truth that counts
     boxes: Array  # (C, N) int
-    resampled_map: Array  # (N, R) float64, mAP with the images drawn in each of R ways
-    part_ap: Array  # (C, N, S) float64, AP in each of S parts of the images, NaN where that has no truth of the class
+    resampled_map: Array  # (N, R) float64, mAP of R resamples of the images
+    part_ap: (
+        Array  # (C, N, S) float64, AP in each of S parts of the images, NaN without truth there
+    )
 
     def score(self, n: int) -> Score:
         """What `voc_map` gives in cell n."""
@@ -41,75 +82,71 @@ class Grid:
 def score_grid(
     candidates: Detections,
     truth: GroundTruth,
+    settings: GridSettings,
     *,
-    confs: Sequence[float],
-    ious: Sequence[float],
     resamples: Array,
     parts: Array,
-    candidates_max: int = 3000,
-    keep_max: int = 3000,
-    eleven_point: bool = False,
-    progress: Callable[[Iterable[Any]], Iterable[Any]] = lambda steps: steps,
+    progress: Progress = silent,
 ) -> Grid:
     """VOC AP of every class in every cell, exactly as `voc_map` of the table that `nms` leaves there.
 
-    Three things are done once for all cells. NMS carries a mask of the IoUs. A candidate's truth does not depend on
-    what survives, only whether it is the first to reach it does, and the walk down a class's ranking decides that for
-    all IoUs. A confidence cuts the ranking.
+    resamples (I, R) and parts (I, S), int32, say how often each image counts in each resample of a
+    bootstrap, and which images are in each part. A resample without any truth is left out of
+    `resampled_map`. Memory beside the candidates: 16 bytes for each of those that survive somewhere,
+    and 100 for each of the largest class.
 
-    resamples (I, R) and parts (I, S), int32, say how often each image counts in each replicate of a bootstrap, and which
-    images are in each part. A draw without any truth is left out of `drawn`. `progress` wraps first the blocks of
-    images, then the classes, as tqdm does. Memory beside the candidates is 16 bytes for each of those that survive
-    somewhere, and 100 for each of the largest class.
+    Raises InputError for thresholds outside [0, 1], or none, and for truth without a box that counts.
     """
-    limits, limit_at = np.unique(checked("iou", ious), return_inverse=True)
-    levels, level_at = np.unique(
-        -np.float32(checked("conf", confs)), return_inverse=True
-    )  # strictest first
-    if truth.difficult.all():
-        raise InputError(
-            "the truth has no box that counts (none, or all difficult): there is nothing to score against"
-        )
+    axes = _axes(settings)
+    require_positives(~truth.difficult)
     candidates = align(candidates, truth)
-    caps = {"conf_min": -levels[-1], "candidates_max": candidates_max, "keep_max": keep_max}
-    rows, alive, target = _pool(
-        candidates, truth, progress, np.tile(limits, (len(truth.classes), 1)), caps
-    )
-    label = candidates.label[rows]
-    by_class = np.argsort(label, kind="stable")
-    edges = np.searchsorted(label[by_class], np.arange(len(truth.classes) + 1))
-    shape = (len(truth.classes), len(levels), len(limits))
-    ap, boxes = np.full(shape, np.nan), np.empty(shape, np.int64)
-    drawn, scored = np.zeros((*shape[1:], resamples.shape[1])), np.zeros(resamples.shape[1])
-    in_parts = np.full((*shape, parts.shape[1]), np.nan)
     positives = np.zeros((len(truth.classes), len(truth.image_ids)), np.int32)
     np.add.at(positives, (truth.label, truth.image), ~truth.difficult)
-    for c in progress(range(len(truth.classes))):
-        mine = by_class[edges[c] : edges[c + 1]]
-        table = candidates.take(rows[mine])
-        best_first = ranking(table)
-        mine = mine[best_first]
-        ends = np.searchsorted(-table.score[best_first], levels, side="right")
-        ranked = _Ranking(alive[mine], table.image[best_first], target[mine], ends, len(limits))
-        boxes[c] = _boxes(ranked)
-        if positives[c].any():
-            ap[c], found, in_parts[c] = _precisions(
-                ranked, len(truth), positives[c], (resamples, parts), eleven_point
-            )
-            drawn += np.nan_to_num(found)
-            scored += positives[c] @ resamples > 0
-    drawn = drawn[:, :, scored > 0] / scored[scored > 0]
-    cells = np.array([(conf, iou) for conf in confs for iou in ious], np.float64)
-    at = (np.repeat(level_at, len(limit_at)), np.tile(limit_at, len(level_at)))
-    return Grid(
-        truth.classes,
-        positives.sum(1),
-        cells,
-        ap[:, *at],
-        boxes[:, *at],
-        drawn[at],
-        in_parts[:, *at],
+
+    shape = (len(truth.classes), len(axes.confs), len(axes.ious))  # (C, F, T)
+    ap, boxes = np.full(shape, np.nan), np.empty(shape, np.int64)
+    part_ap = np.full((*shape, parts.shape[1]), np.nan)
+    total_ap = np.zeros((*shape[1:], resamples.shape[1]))  # over the classes, in each resample
+    classes_scored = np.zeros(resamples.shape[1])
+    survivors = _survivors(candidates, truth, settings, axes, progress)  # step 1
+    with progress("AP of classes", total=len(truth.classes), unit="class") as advance:
+        for c, ranked in enumerate(_rankings(candidates, survivors, axes)):  # step 2
+            boxes[c] = _count(ranked, ranked.prefix_ends)  # step 3
+            if positives[c].any():
+                hits = _hits(ranked, len(truth))
+                ap[c] = _ap(hits, int(positives[c].sum()), settings.eleven_point)  # step 4
+                resampled = _weighted_ap(hits, positives[c], resamples, settings.eleven_point)
+                part_ap[c] = _weighted_ap(hits, positives[c], parts, settings.eleven_point)
+                total_ap += np.nan_to_num(resampled)
+                classes_scored += positives[c] @ resamples > 0
+            advance(1)
+
+    any_truth = classes_scored > 0
+    resampled_map = total_ap[:, :, any_truth] / classes_scored[any_truth]
+    n = (axes.conf_row, axes.iou_row)  # of each cell
+    per_class = (ap[:, *n], boxes[:, *n], resampled_map[n], part_ap[:, *n])
+    return Grid(truth.classes, positives.sum(1), axes.cells, *per_class)
+
+
+@dataclass(frozen=True, eq=False)
+class _Axes:
+    """The distinct thresholds, and which of them each of N cells has."""
+
+    confs: Array  # (F,) float32, falling, so that their prefixes grow
+    ious: Array  # (T,) float64, rising
+    cells: Array  # (N, 2) float64, conf and iou as they were given
+    conf_row: Array  # (N,)
+    iou_row: Array  # (N,)
+
+
+def _axes(settings: GridSettings) -> _Axes:
+    ious, iou_row = np.unique(checked("iou", settings.ious), return_inverse=True)
+    minus_confs, conf_row = np.unique(
+        -np.float32(checked("conf", settings.confs)), return_inverse=True
     )
+    cells = np.array([(conf, iou) for conf in settings.confs for iou in settings.ious], np.float64)
+    rows = np.repeat(conf_row, len(iou_row)), np.tile(iou_row, len(conf_row))
+    return _Axes(-minus_confs, ious, cells, *rows)
 
 
 def checked(name: str, values: ArrayLike) -> Array:
@@ -123,93 +160,146 @@ def checked(name: str, values: ArrayLike) -> Array:
     return given
 
 
-def _pool(
-    candidates: Detections, truth: GroundTruth, progress: Any, limits: Array, caps: dict[str, Any]
-) -> tuple[Array, Array, Array]:
-    """The candidates that survive at any limit. -> rows (n,) uint32, alive (n,) uint64, target (n,) int32.
+@dataclass(frozen=True, eq=False)
+class _Survivors:
+    """The n candidates that survive NMS at any IoU."""
 
-    Target is the row of the truth that it overlaps most, if that is enough for a hit, or NOTHING or NEUTRAL.
-    """
-    columns: list[list[Array]] = [
+    row: Array  # (n,) uint32, of the candidates
+    alive: Array  # (n,) uint64, bit t: survives at IoU t
+    target: (
+        Array  # (n,) int32, the truth it overlaps enough for a hit, or FALSE_POSITIVE or NEUTRAL
+    )
+
+
+def _survivors(
+    candidates: Detections,
+    truth: GroundTruth,
+    settings: GridSettings,
+    axes: _Axes,
+    progress: Progress,
+) -> _Survivors:
+    """Step 1."""
+    blocks = survivor_masks(
+        candidates,
+        np.tile(axes.ious, (len(truth.classes), 1)),
+        conf_min=axes.confs[-1],
+        candidates_max=settings.candidates_max,
+        keep_max=settings.keep_max,
+    )
+    rows, masks, targets = (
         [np.empty(0, np.uint32)],
         [np.empty(0, np.uint64)],
         [np.empty(0, np.int32)],
-    ]
-    for rows, alive in progress(survivor_masks(candidates, limits, **caps)):
-        overlap, target = best_truth(candidates.take(rows), truth)
-        target[overlap < IOU_MIN] = NOTHING
-        target[(target >= 0) & truth.difficult[target]] = NEUTRAL
-        for column, part in zip(columns, (rows, alive, target), strict=True):
-            column.append(part.astype(column[0].dtype))
-    rows, alive, target = (np.concatenate(column) for column in columns)
-    return rows, alive, target
+    )
+    with progress("NMS", unit="block of images") as advance:
+        for row, alive in blocks:
+            overlap, target = best_truth(candidates.take(row), truth)
+            target[overlap < IOU_MIN] = FALSE_POSITIVE
+            target[(target >= 0) & truth.difficult[target]] = NEUTRAL
+            rows.append(row.astype(np.uint32))
+            masks.append(alive)
+            targets.append(target.astype(np.int32))
+            advance(1)
+    return _Survivors(*(np.concatenate(column) for column in (rows, masks, targets)))
 
 
 @dataclass(frozen=True, eq=False)
 class _Ranking:
-    """The n candidates of one class that survive at any of T limits, best first."""
+    """The n survivors of one class, best first, for F confidences and T IoUs."""
 
-    alive: Array  # (n,) uint64, bit t: survives at limit t
+    alive: Array  # (n,) uint64, bit t: survives at IoU t
     image: Array  # (n,) int
-    target: Array  # (n,) int
-    ends: Array  # (F,) how many there are at each confidence, rising
-    limits: int  # T
+    target: Array  # (n,) int, as in _Survivors
+    prefix_ends: Array  # (F,) how many have each confidence, rising
+    ious: int  # T
 
 
-def _boxes(ranked: _Ranking) -> Array:
-    """How many there are in each cell. -> (F, T) int."""
-    boxes: Array = walk.count_survivors(
-        ranked.alive, *_each_once(ranked.image), ranked.ends, ranked.limits
-    )[:, :, 0]
-    return boxes
+def _rankings(candidates: Detections, survivors: _Survivors, axes: _Axes) -> Iterator[_Ranking]:
+    """Step 2, class by class in label order."""
+    label = candidates.label[survivors.row]
+    by_class = np.argsort(label, kind="stable")
+    edges = np.searchsorted(label[by_class], np.arange(len(candidates.classes) + 1))
+    for c in range(len(candidates.classes)):
+        of_class = by_class[edges[c] : edges[c + 1]]
+        table = candidates.take(survivors.row[of_class])
+        best_first = ranking(table)
+        of_class = of_class[best_first]
+        yield _Ranking(
+            survivors.alive[of_class],
+            table.image[best_first],
+            survivors.target[of_class],
+            np.searchsorted(-table.score[best_first], -axes.confs, side="right"),
+            len(axes.ious),
+        )
 
 
-def _precisions(
-    ranked: _Ranking, truths: int, positives: Array, weights: tuple[Array, ...], eleven_point: bool
-) -> list[Array]:
-    """AP in each cell (F, T), then with the images counted by each of `weights`, (I, R) -> (F, T, R).
+def _count(ranked: _Ranking, ends: Array) -> Array:
+    """How many of the first ends[e] survive at each IoU. (E,) -> (E, T) int."""
+    each_once = np.zeros_like(ranked.image), np.ones((1, 1), np.int32)
+    counts: Array = walk.count_survivors(ranked.alive, *each_once, ends, ranked.ious)
+    return counts[:, :, 0]
 
-    positives (I,): truths of the class in each image.
-    """
-    counted = np.where(ranked.target == NEUTRAL, np.uint64(0), ranked.alive)
-    hit = walk.hits(counted, ranked.target, truths)
-    at = np.flatnonzero(hit)  # (H,)
-    hit, image = hit[at], ranked.image[at]
-    prefixes = np.searchsorted(at, ranked.ends)
-    ranks = walk.count_survivors(counted, *_each_once(ranked.image), at + 1, ranked.limits)[
-        :, :, 0
-    ]  # (H, T)
-    ap = np.empty((len(prefixes), ranked.limits))
-    for t in range(ranked.limits):
-        hits = (hit >> np.uint64(t) & np.uint64(1)).astype(np.bool_)
-        found_at = np.concatenate([[0], ranks[hits, t]])  # the rank of the first, second ... hit
-        ranking_hits = np.zeros(found_at[-1], np.bool_)
-        ranking_hits[found_at[1:] - 1] = True
-        ends = found_at[np.concatenate([[0], np.cumsum(hits)])[prefixes]]
-        for f, end in enumerate(ends):
-            if f and end == ends[f - 1]:
-                ap[f, t] = ap[f - 1, t]
-            else:
-                points = 11 if eleven_point else None
-                ap[f, t] = average_precision(
-                    ranking_hits[:end], int(positives.sum()), recall_points=points
-                )
-    recounted = []
-    for all_weights in weights:
-        there = positives @ all_weights  # (R,)
-        found = np.empty((*ap.shape, len(there)))
-        for start in range(0, len(there), RESAMPLES_AT_ONCE):
-            some = slice(start, start + RESAMPLES_AT_ONCE)
-            weight = np.ascontiguousarray(all_weights[:, some])
-            seen = walk.count_survivors(counted, ranked.image, weight, at + 1, ranked.limits)
-            found[:, :, some] = walk.average_precision(
-                hit, seen, weight[image], prefixes, there[some], eleven_point
+
+@dataclass(frozen=True, eq=False)
+class _Hits:
+    """The H of a class's survivors that are a hit at any IoU."""
+
+    ranked: _Ranking  # less what is neutral
+    place: Array  # (H,) in the ranking, rising
+    at_iou: list[
+        tuple[Array, Array]
+    ]  # T times: (h,) which of the H are hits, (F,) their prefix ends
+
+
+def _hits(ranked: _Ranking, truths: int) -> _Hits:
+    alive = np.where(ranked.target == NEUTRAL, np.uint64(0), ranked.alive)
+    mask = walk.hits(alive, ranked.target, truths)
+    place = np.flatnonzero(mask)
+    prefix_ends = np.searchsorted(place, ranked.prefix_ends)
+    at_iou = []
+    for t in range(ranked.ious):
+        is_hit = mask[place] >> np.uint64(t) & np.uint64(1) > 0  # (H,)
+        hits_before = np.append(0, np.cumsum(is_hit))
+        at_iou.append((np.flatnonzero(is_hit), hits_before[prefix_ends]))
+    counting = _Ranking(alive, ranked.image, ranked.target, ranked.prefix_ends, ranked.ious)
+    return _Hits(counting, place, at_iou)
+
+
+def _ap(hits: _Hits, positives: int, eleven_point: bool) -> Array:
+    """Step 4: AP in each cell. -> (F, T) float64."""
+    ranks = _count(hits.ranked, hits.place + 1)  # (H, T)
+    ap = np.empty((len(hits.ranked.prefix_ends), hits.ranked.ious))
+    for t, (rows, prefix_ends) in enumerate(hits.at_iou):
+        hit_ranks = ranks[rows, t]
+        by_end = {  # confidences that leave the same hits have the same AP
+            end: average_precision(
+                hit_ranks[:end], positives, recall_points=11 if eleven_point else None
             )
-        found[:, :, there == 0] = np.nan
-        recounted.append(found)
-    return [ap, *recounted]
+            for end in set(prefix_ends.tolist())
+        }
+        ap[:, t] = [by_end[end] for end in prefix_ends.tolist()]
+    return ap
 
 
-def _each_once(image: Array) -> tuple[Array, Array]:
-    """Images and their weights (1, 1) that make every candidate count as one."""
-    return np.zeros_like(image), np.ones((1, 1), np.int32)
+def _weighted_ap(hits: _Hits, positives: Array, weights: Array, eleven_point: bool) -> Array:
+    """Step 5: AP in each cell with the images weighted in R ways. weights (I, R) -> (F, T, R) float64.
+
+    positives (I,): truths of the class in each image. NaN where the weights leave no truth.
+    """
+    ranked = hits.ranked
+    truths = positives @ weights  # (R,)
+    ap = np.empty((len(ranked.prefix_ends), ranked.ious, len(truths)))
+    sum_up = compiled(weighted_average_precision)
+    for start in range(0, len(truths), RESAMPLES_AT_ONCE):
+        now = slice(start, start + RESAMPLES_AT_ONCE)
+        weight = np.ascontiguousarray(weights[:, now])
+        ranks = walk.count_survivors(
+            ranked.alive, ranked.image, weight, hits.place + 1, ranked.ious
+        )  # (H, T, 64)
+        of_hits = weight[ranked.image[hits.place]]  # (H, 64)
+        for t, (rows, prefix_ends) in enumerate(hits.at_iou):
+            ap[:, t, now] = sum_up(
+                ranks[rows, t], of_hits[rows], prefix_ends, truths[now], eleven_point
+            )
+    ap[:, :, truths == 0] = np.nan
+    return ap

@@ -1,14 +1,14 @@
 """Grid search over the two thresholds that turn candidates into a submission."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from evaluate.metrics import bootstrap
 from evaluate.nms import nms
-from evaluate.sweep.grid import Grid, checked, score_grid
+from evaluate.progress import Progress, silent
+from evaluate.sweep.grid import Grid, GridSettings, checked, score_grid
 from evaluate.sweep.sweep_csv import Cell, ClassCell, cell_rank
 from evaluate.tables import Array, Detections, GroundTruth
 
@@ -44,7 +44,7 @@ def sweep(
     eleven_point: bool = False,
     replicates: int = 1000,
     seed: int = 0,
-    progress: Callable[[Iterable[Any]], Iterable[Any]] = lambda steps: steps,
+    progress: Progress = silent,
 ) -> Sweep:
     """VOC mAP at every (conf, iou), what is best for each class, and how much of both is chance.
 
@@ -56,22 +56,12 @@ def sweep(
     the end never lowers AP and may be a hit elsewhere, then the lowest IoU. Its AP is that within a table at one IoU
     for all: where `keep_max` binds, other IoUs for other classes would leave it more or less room.
 
-    `progress` wraps the blocks of images, then the classes, as tqdm does.
-
     Raises InputError on an empty grid, one outside [0, 1] or with more than 64 IoUs, and what `voc_map` raises.
     """
     resamples, halves = _drawn(truth.image_ids, replicates, seed)
+    settings = GridSettings(confs, ious, candidates_max, keep_max, eleven_point)
     grid = score_grid(
-        candidates,
-        truth,
-        confs=confs,
-        ious=ious,
-        resamples=resamples,
-        parts=halves,
-        candidates_max=candidates_max,
-        keep_max=keep_max,
-        eleven_point=eleven_point,
-        progress=progress,
+        candidates, truth, settings, resamples=resamples, parts=halves, progress=progress
     )
     cells = _cells(grid)
     top = min(range(len(cells)), key=lambda n: cell_rank(cells[n]))

@@ -1,18 +1,18 @@
 """From candidates to detections: sweep and apply. No torch."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from evaluate.exceptions import InputError
+from evaluate.sweep import thresholds
+from evaluate.sweep.sweep_csv import Cell, read_thresholds, write_sweep
+from evaluate.sweep.thresholds import CONFS, IOUS, Sweep
 from evaluate.tables import Detections
-from harness.cli.options import TRUTH, AsJson, CandidatesMax, KeepMax, TruthOption, bar
-
-if TYPE_CHECKING:
-    from evaluate.sweep.sweep_csv import Cell
-    from evaluate.sweep.thresholds import Sweep
+from harness.cli.options import TRUTH, AsJson, CandidatesMax, KeepMax, TruthOption, bars
 
 
 def sweep_command(
@@ -31,35 +31,22 @@ def sweep_command(
     as_json: AsJson = False,
 ) -> None:
     """Score every pair of confidence and NMS IoU; the best cell is what `harness apply` takes."""
-    from dataclasses import asdict
-
-    from evaluate.sweep.sweep_csv import write_sweep
-    from evaluate.sweep.thresholds import CONFS, IOUS
-    from evaluate.sweep.thresholds import sweep as run
-
-    found = run(
+    result = thresholds.sweep(
         Detections.load(candidates),
         source.load(),
         confs=_numbers("--conf", conf) if conf else CONFS,
         ious=_numbers("--iou", iou) if iou else IOUS,
         candidates_max=candidates_max,
         keep_max=keep_max,
-        progress=lambda steps: bar(steps, desc="sweep"),
+        progress=bars,
     )
-    write_sweep(found.cells, out, found.by_class if per_class else ())
+    write_sweep(result.cells, out, result.by_class if per_class else ())
     if as_json:
-        result: dict[str, Any] = {
-            "best": asdict(found.cells[0]),
-            "cells": [asdict(cell) for cell in found.cells],
-        }
-        if per_class:
-            result["per_class"] = [asdict(cell) for cell in found.by_class]
-            result["held_out"] = asdict(found.held_out) if found.held_out else None
-        print(json.dumps(result))
+        print(json.dumps(_as_dict(result, per_class)))
         return
-    print(f"{out}: {_best_text(found.cells)}")
+    print(f"{out}: {_best_text(result.cells)}")
     if per_class:
-        print(_per_class_text(found))
+        print(_per_class_text(result))
 
 
 def apply_command(
@@ -74,24 +61,30 @@ def apply_command(
     keep_max: KeepMax = 3000,
 ) -> None:
     """NMS and confidence threshold: candidates become detections."""
-    from evaluate.sweep.sweep_csv import read_thresholds
-    from evaluate.sweep.thresholds import apply as run
-
     if sweep is None and (conf is None or iou is None):
         raise InputError("apply: want --sweep sweep.csv, or --conf and --iou")
     dets = Detections.load(candidates)
-    at = read_thresholds(sweep, dets.classes) if sweep is not None else (conf, iou)
-    kept = run(dets, *at, candidates_max=candidates_max, keep_max=keep_max)
+    chosen = read_thresholds(sweep, dets.classes) if sweep is not None else (conf, iou)
+    kept = thresholds.apply(dets, *chosen, candidates_max=candidates_max, keep_max=keep_max)
     kept.save(out)
-    where = (
-        f"conf {at[0]:g} iou {at[1]:g}"
-        if isinstance(at[0], float)
-        else "each class's own conf and iou"
-    )
-    print(f"{out}: {len(kept):,} detections on {len(kept.image_ids):,} images at {where}")
+    cell = "each class's own conf and iou"
+    if isinstance(chosen[0], float):
+        cell = f"conf {chosen[0]:g} iou {chosen[1]:g}"
+    print(f"{out}: {len(kept):,} detections on {len(kept.image_ids):,} images at {cell}")
 
 
-def _best_text(cells: list["Cell"]) -> str:
+def _as_dict(result: Sweep, per_class: bool) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "best": asdict(result.cells[0]),
+        "cells": [asdict(cell) for cell in result.cells],
+    }
+    if per_class:
+        content["per_class"] = [asdict(cell) for cell in result.by_class]
+        content["held_out"] = asdict(result.held_out) if result.held_out else None
+    return content
+
+
+def _best_text(cells: list[Cell]) -> str:
     top, *others = cells
     equals = sum(cell.could_be_best for cell in others)
     return (
@@ -100,14 +93,18 @@ def _best_text(cells: list["Cell"]) -> str:
     )
 
 
-def _per_class_text(found: "Sweep") -> str:
-    aps = [cell.ap for cell in found.by_class if cell.ap is not None]
-    text = f"each class at its own best cell: {sum(aps) / len(aps):.4f} on the images it was chosen on; "
-    if found.held_out is None:
+def _per_class_text(result: Sweep) -> str:
+    aps = [cell.ap for cell in result.by_class if cell.ap is not None]
+    text = (
+        f"each class at its own best cell: {sum(aps) / len(aps):.4f} "
+        "on the images it was chosen on; "
+    )
+    if result.held_out is None:
         return text + "too few images to choose on one half and score on the other"
-    own, one = found.held_out.by_class, found.held_out.one_cell
+    by_class, one_cell = result.held_out.by_class, result.held_out.one_cell
     return (
-        text + f"chosen on one half and scored on the other {own:.4f}, one cell for all {one:.4f}"
+        f"{text}chosen on one half and scored on the other {by_class:.4f}, "
+        f"one cell for all {one_cell:.4f}"
     )
 
 
