@@ -24,3 +24,22 @@ def iou_rowwise(a_xyxy: Array, b_xyxy: Array) -> Array:
     union = (ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - shared
     ratio: Array = np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0)
     return ratio
+
+
+def xyxy_to_cxcywh(xyxy: Array) -> Array:
+    """Corners (..., 4) -> centre, width and height (..., 4), float64."""
+    xyxy = np.asarray(xyxy, np.float64)
+    low, high = xyxy[..., :2], xyxy[..., 2:]
+    return np.concatenate([(low + high) / 2, high - low], -1)
+
+
+def cxcywh_to_xyxy(cxcywh: Array) -> Array:
+    """Centre, width and height (..., 4) -> corners (..., 4). A negative side counts as 0."""
+    centre, half = cxcywh[..., :2], cxcywh[..., 2:].clip(0) / 2
+    return np.concatenate([centre - half, centre + half], -1)
+
+
+def with_margin(xyxy: Array, margin: float) -> Array:
+    """Boxes (N, 4) made larger on each side by `margin` times their width or height."""
+    sides = np.tile(xyxy[:, 2:] - xyxy[:, :2], 2) * margin
+    return xyxy + sides * (-1, -1, 1, 1)

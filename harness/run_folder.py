@@ -80,7 +80,7 @@ class Run:
             self.submission: "the same detections, for the competition",
             self.video: "a video with its detections drawn on it",
             self.video_table: "the boxes of each of its frames, with times",
-            self.video_csv: "those that are drawn, one row per box",
+            self.video_csv: "those that are drawn, one row per frame",
         }
 
     def read_origin(self) -> dict[str, Any]:

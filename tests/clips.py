@@ -11,7 +11,7 @@ import numpy as np
 CORNERS = np.array(
     [[(200, 40, 40), (40, 180, 40)], [(40, 60, 200), (220, 220, 220)]], np.uint8
 )  # top row, bottom row
-BITS = 10  # of a picture's number, as bars of black and white across the middle
+BITS = 10  # of a frame's number, as bars of black and white across the middle
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Clip:
 
     suffix: str = ".mp4"
     size: tuple[int, int] = (96, 128)  # height, width
-    times: list[int] = field(default_factory=lambda: list(range(50)))  # of the pictures, in ticks
+    times: list[int] = field(default_factory=lambda: list(range(50)))  # of the frames, in ticks
     tick: Fraction = Fraction(1, 25)
     codec: str = "libx264"
     pix_fmt: str = "yuv420p"
@@ -45,7 +45,7 @@ class Clip:
     pixel_aspect: Fraction = Fraction(1)
     noise: int = 0  # how many grey levels of it, for large packets
     options: tuple[tuple[str, str], ...] = ()  # of the format
-    then: Callable[[bytes], bytes] = bytes  # what becomes of the file
+    then: Callable[[bytes], bytes] = bytes  # what is done to the file's bytes
 
 
 def half(data: bytes) -> bytes:
@@ -120,7 +120,7 @@ def write_clip(path: Path, clip: Clip) -> Path:
         words = out.add_mux_stream("subrip") if clip.subtitles else None
         out.start_encoding()
         for number, time in enumerate(clip.times):
-            image = picture(number, clip.size).astype(int)
+            image = paint(number, clip.size).astype(int)
             image += (
                 rng.integers(-clip.noise // 2, clip.noise // 2 + 1, image.shape)
                 if clip.noise
@@ -152,10 +152,10 @@ def write_clip(path: Path, clip: Clip) -> Path:
 def write_sound(out, track, sound: Sound) -> None:
     step = track.codec_context.frame_size or 1024
     start = round(sound.start * 48_000)
-    for at in range(0, round(sound.seconds * 48_000), step):
-        wave = np.sin(2 * np.pi * sound.pitch * np.arange(at, at + step) / 48_000) * 8000
+    for first in range(0, round(sound.seconds * 48_000), step):
+        wave = np.sin(2 * np.pi * sound.pitch * np.arange(first, first + step) / 48_000) * 8000
         frame = av.AudioFrame.from_ndarray(wave.astype(np.int16)[None], "s16", "mono")
-        frame.sample_rate, frame.pts, frame.time_base = 48_000, start + at, Fraction(1, 48_000)
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, start + first, Fraction(1, 48_000)
         for converted in av.AudioResampler(track.codec_context.format, "mono", 48_000).resample(
             frame
         ):
@@ -163,7 +163,7 @@ def write_sound(out, track, sound: Sound) -> None:
     out.mux(track.encode(None))
 
 
-def picture(number: int, size: tuple[int, int]) -> np.ndarray:
+def paint(number: int, size: tuple[int, int]) -> np.ndarray:
     """(h, w, 3) RGB: a colour in each corner, and the number across the middle."""
     h, w = size
     image = np.kron(CORNERS, np.ones((h // 2 + 1, w // 2 + 1, 1), np.uint8))[:h, :w]
@@ -173,7 +173,7 @@ def picture(number: int, size: tuple[int, int]) -> np.ndarray:
 
 
 def number_in(image: np.ndarray) -> int:
-    """The number that `picture` painted; size as given to it, but for padding."""
+    """The number that `paint` painted; size as given to it, but for padding."""
     w = image.shape[1]
     centres = (np.arange(BITS) + 0.5) * (w // BITS + 1)
     bars = image[image.shape[0] // 2, np.minimum(centres, w - 1).astype(int)].mean(1) > 127
@@ -184,7 +184,7 @@ def number_in(image: np.ndarray) -> int:
 class Look:
     """What is in a file."""
 
-    times: list[Fraction]  # seconds, of each picture
+    times: list[Fraction]  # seconds, of each frame
     images: list[np.ndarray]  # (h, w, 3) as stored: not turned
     sounds: list[list[tuple[Fraction, bytes]]]  # of each track its packets, times in seconds
     words: list[list[tuple[Fraction, bytes]]]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluate.boxes import iou
-from evaluate.tracking.video_table import Footage, Found, gather
+from evaluate.tracking.video_detections import FrameBoxes, VideoDetections
 
 CLASSES = ("person", "bird", "dog", "car")
 RATE = 25
@@ -13,21 +13,21 @@ RATE = 25
 
 @dataclass
 class Scene:
-    """What is there on each picture: boxes (n, 4), labels (n,), numbers (n,)."""
+    """What is there on each frame: boxes (n, 4), labels (n,), numbers (n,)."""
 
     boxes: list[np.ndarray]
     labels: list[np.ndarray]
     numbers: list[np.ndarray]
 
 
-def scene(pictures: int = 600, objects: int = 14, seed: int = 0) -> Scene:
+def scene(frames: int = 600, objects: int = 14, seed: int = 0) -> Scene:
     """Objects that come, swing about at up to some 300 pixels a second on 1280 x 720, cross each other and go."""
     rng = np.random.default_rng(seed)
-    time = np.arange(pictures) / RATE
-    there = Scene(*([[] for _ in time] for _ in range(3)))
+    time = np.arange(frames) / RATE
+    truth = Scene(*([[] for _ in time] for _ in range(3)))
     for number in range(1, objects + 1):
-        first = int(rng.integers(0, pictures // 2))
-        last = int(rng.integers(first + pictures // 4, pictures + 1))
+        first = int(rng.integers(0, frames // 2))
+        last = int(rng.integers(first + frames // 4, frames + 1))
         middle, swing = rng.uniform((250, 180), (1030, 540)), rng.uniform(20, 180, 2)
         pace, phase = rng.uniform(0.1, 0.3, 2), rng.uniform(0, 2 * np.pi, 2)
         centre = middle + swing * np.sin(2 * np.pi * pace * time[:, None] + phase)
@@ -35,23 +35,23 @@ def scene(pictures: int = 600, objects: int = 14, seed: int = 0) -> Scene:
         half = side * (0.5, rng.uniform(0.4, 0.9))
         label = int(rng.integers(len(CLASSES)))
         for i in range(first, last):
-            there.boxes[i].append(np.concatenate([centre[i] - half[i], centre[i] + half[i]]))
-            there.labels[i].append(label)
-            there.numbers[i].append(number)
+            truth.boxes[i].append(np.concatenate([centre[i] - half[i], centre[i] + half[i]]))
+            truth.labels[i].append(label)
+            truth.numbers[i].append(number)
     return Scene(
-        [np.array(boxes).reshape(-1, 4) for boxes in there.boxes],
-        [np.array(labels, int) for labels in there.labels],
-        [np.array(numbers, int) for numbers in there.numbers],
+        [np.array(boxes).reshape(-1, 4) for boxes in truth.boxes],
+        [np.array(labels, int) for labels in truth.labels],
+        [np.array(numbers, int) for numbers in truth.numbers],
     )
 
 
-def detections(there: Scene, seed: int = 0) -> Footage:
+def detections(truth: Scene, seed: int = 0) -> VideoDetections:
     """What a poor detector says: one in five boxes missed or weak, at times for half a second; one in 20 mislabelled,
-    4 % of its size out of place; and a false alarm on every other picture."""
+    4 % of its size out of place; and a false positive on every other frame."""
     rng = np.random.default_rng(seed)
     hidden: dict[int, int] = {}
-    found = []
-    for boxes, labels, numbers in zip(there.boxes, there.labels, there.numbers):
+    frame_boxes = []
+    for boxes, labels, numbers in zip(truth.boxes, truth.labels, truth.numbers):
         label, xyxy, score = [], [], []
         for box, name, number in zip(boxes, labels, numbers):
             hidden[number] = hidden.get(number, 0) - 1
@@ -70,16 +70,18 @@ def detections(there: Scene, seed: int = 0) -> Footage:
             label.append(int(rng.integers(len(CLASSES))))
             xyxy.append(np.concatenate([corner, corner + sides]))
             score.append(float(rng.uniform(0.06, 0.5)))
-        found.append(
-            Found(
+        frame_boxes.append(
+            FrameBoxes(
                 np.array(label, int),
                 np.array(xyxy).reshape(-1, 4),
                 np.array(score),
                 np.zeros(len(label)),
             )
         )
-    ids = [f"frame_{i}.jpg" for i in range(len(found))]
-    return gather(ids, CLASSES, np.arange(len(found)) / RATE, np.zeros(len(found)), found)
+    ids = [f"frame_{i}.jpg" for i in range(len(frame_boxes))]
+    return VideoDetections.from_frames(
+        ids, CLASSES, np.arange(len(frame_boxes)) / RATE, np.zeros(len(frame_boxes)), frame_boxes
+    )
 
 
 @dataclass
@@ -88,26 +90,26 @@ class Steadiness:
 
     recall: float  # boxes of the truth that are met with IoU 0.5 and the right label
     precision: float  # shown boxes that meet one
-    blinks: int  # how often an object that was shown is not on the next picture, though it is there
-    flips: int  # how often the label changes from one picture to the next
-    jitter: float  # pixels that the error of a centre changes from one picture to the next, rms
+    blinks: int  # how often an object that was shown is not on the next frame, though it is there
+    flips: int  # how often the label changes from one frame to the next
+    jitter: float  # pixels that the error of a centre changes from one frame to the next, rms
     swaps: int  # how often the number changes
 
 
-def steadiness(there: Scene, shown: list[Found]) -> Steadiness:
+def steadiness(truth: Scene, shown: list[FrameBoxes]) -> Steadiness:
     met = right = total = given = blinks = flips = swaps = 0
     before: dict[int, tuple[int, np.ndarray, int]] = {}
     moves = []
-    for boxes, labels, numbers, found in zip(there.boxes, there.labels, there.numbers, shown):
-        total, given = total + len(boxes), given + len(found.label)
-        overlap = iou(boxes, found.xyxy)
+    for boxes, labels, numbers, frame_boxes in zip(truth.boxes, truth.labels, truth.numbers, shown):
+        total, given = total + len(boxes), given + len(frame_boxes.label)
+        overlap = iou(boxes, frame_boxes.xyxy)
         now = {}
         while overlap.size and overlap.max() >= 0.5:
             t, f = np.unravel_index(overlap.argmax(), overlap.shape)
             overlap[t], overlap[:, f] = 0, 0
-            met, right = met + 1, right + bool(found.label[f] == labels[t])
-            error = (found.xyxy[f] - boxes[t]).reshape(2, 2).mean(0)
-            now[numbers[t]] = (int(found.label[f]), error, int(found.track[f]))
+            met, right = met + 1, right + bool(frame_boxes.label[f] == labels[t])
+            error = (frame_boxes.xyxy[f] - boxes[t]).reshape(2, 2).mean(0)
+            now[numbers[t]] = (int(frame_boxes.label[f]), error, int(frame_boxes.track[f]))
         for number in before.keys() & set(numbers.tolist()):
             if number not in now:
                 blinks += 1

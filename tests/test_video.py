@@ -12,57 +12,48 @@ import pytest
 av = pytest.importorskip("av")
 
 from evaluate.exceptions import InputError, JobError  # noqa: E402
+from evaluate.progress import silent  # noqa: E402
 from evaluate.tables import Detections  # noqa: E402
-from evaluate.tracking.video_table import NOTHING, Found  # noqa: E402
-from harness.video.inputs import Camera, PictureFolder, open_input  # noqa: E402
-from harness.video.job import film  # noqa: E402
-from harness.video.pipeline import Finder  # noqa: E402
-from harness.video.prefetch import ahead  # noqa: E402
-from tests.clips import MATRIX, Clip, Sound, look, number_in, picture, write_clip  # noqa: E402
+from evaluate.tracking.video_detections import NO_BOXES, FrameBoxes  # noqa: E402
+from harness.video.annotate import annotate  # noqa: E402
+from harness.video.inputs import Camera, ImageFolder, open_input  # noqa: E402
+from harness.video.pipeline import FrameDetector  # noqa: E402
+from harness.video.prefetch import prefetch  # noqa: E402
+from tests.clips import MATRIX, Clip, Sound, look, number_in, paint, write_clip  # noqa: E402
+from tests.progress import Tasks  # noqa: E402
 
 CLASSES = ("person", "dog")
-BLIND = Finder(lambda images: [NOTHING] * len(images), CLASSES, 3)
+NO_DETECTOR = FrameDetector(lambda images: [NO_BOXES] * len(images), CLASSES, 3)
 UNREADABLE = {"truncated without index", "empty"}
 
 
-class Quiet:
-    """A progress bar that counts."""
-
-    def __init__(self):
-        self.count = 0
-
-    def update(self, count):
-        self.count += count
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
-
-
-def make(clip, out, boxes=BLIND, *, conf=0.25, track=False, bar=lambda what, total: Quiet()):
-    return film(
-        lambda: open_input(str(clip), Fraction(25)), out, boxes, conf=conf, track=track, bar=bar
+def make(clip, out, boxes=NO_DETECTOR, *, conf_min=0.25, track=False, progress=silent):
+    return annotate(
+        lambda: open_input(str(clip), Fraction(25)),
+        out,
+        boxes,
+        conf_min=conf_min,
+        track=track,
+        progress=progress,
     )
 
 
-def finder(answer, batch=1):
-    """A detector that answers `answer(count)` for the picture it sees as the count-th."""
+def detector(answer, batch=1):
+    """A detector that answers `answer(count)` for the frame it sees as the count-th."""
     count = iter(range(10**6))
-    return Finder(lambda images: [answer(next(count)) for _ in images], CLASSES, batch)
+    return FrameDetector(lambda images: [answer(next(count)) for _ in images], CLASSES, batch)
 
 
 def box(number, score=0.9, label=0):
     x = 10.0 + number % 50
-    return Found(
+    return FrameBoxes(
         np.array([label]), np.array([[x, 20, x + 30, 70]]), np.array([score]), np.zeros(1, int)
     )
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    """An ordinary clip of 50 pictures with sound."""
+    """An ordinary clip of 50 frames with sound."""
     return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", Clip())
 
 
@@ -83,7 +74,7 @@ def test_a_clip_comes_back_exactly(name, tmp_path):
         else min(after.times[0], after.sounds[0][0][0]) == 0 < shift
     )
     assert [time - shift for time in before.times] == after.times
-    assert made.footage.time == pytest.approx([float(time) for time in after.times])
+    assert made.video.time == pytest.approx([float(time) for time in after.times])
     for old, new in zip(before.sounds + before.words, after.sounds + after.words, strict=True):
         moved = [abs(float(a - shift - b)) for (a, _), (b, _) in zip(old, new, strict=True)]
         assert max(moved) <= (0.0005 if clip.suffix == ".ts" else 0.00005)  # seconds
@@ -129,13 +120,13 @@ def test_colours_stay_what_they_were_and_are_tagged_the_same(matrix, full, tmp_p
     old, new = (look(path).images[7].astype(int) for path in (clip, tmp_path / "out.mp4"))
     for y, x in ((10, 10), (10, -10), (-10, 10), (-10, -10)):
         assert np.abs(old[y, x] - new[y, x]).max() <= 4
-        assert np.abs(new[y, x] - picture(7, (96, 128))[y, x]).max() <= 8
+        assert np.abs(new[y, x] - paint(7, (96, 128))[y, x]).max() <= 8
     with av.open(tmp_path / "out.mp4") as file:
         frame = next(file.decode(video=0))
         assert (frame.colorspace, frame.color_range) == (matrix, 2 if full else 1)
 
 
-def test_pixels_that_are_not_square_turn_with_the_picture(tmp_path):
+def test_pixels_that_are_not_square_turn_with_the_frame(tmp_path):
     clip = write_clip(
         tmp_path / "in.mp4", Clip(rotation=90, pixel_aspect=Fraction(4, 3), sounds=())
     )
@@ -143,7 +134,7 @@ def test_pixels_that_are_not_square_turn_with_the_picture(tmp_path):
     assert look(tmp_path / "out.mp4").pixel_aspect == Fraction(3, 4)
 
 
-def test_odd_sides_that_share_their_tints_are_padded_too(tmp_path):
+def test_odd_sides_that_share_their_chroma_are_padded_too(tmp_path):
     clip = write_clip(
         tmp_path / "in.webm", Clip(".webm", size=(97, 127), codec="libvpx", sounds=())
     )
@@ -183,129 +174,118 @@ def test_a_file_with_sound_alone_is_no_video(tmp_path):
 
 def test_another_ending_is_refused_before_any_work(clip, tmp_path):
     with pytest.raises(InputError, match="want a video ending in .mp4"):
-        make(clip, tmp_path / "out.webm", finder(lambda count: pytest.fail("looked")), track=True)
+        make(clip, tmp_path / "out.webm", detector(lambda count: pytest.fail("looked")), track=True)
 
 
-def test_boxes_are_drawn_on_their_picture_and_the_table_says_so(clip, tmp_path):
+def test_boxes_are_drawn_on_their_frame_and_the_table_says_so(clip, tmp_path):
     made = make(
         clip,
         tmp_path / "out.mp4",
-        finder(lambda count: box(count) if count % 2 else NOTHING, batch=4),
+        detector(lambda count: box(count) if count % 2 else NO_BOXES, batch=4),
     )
-    assert made.footage.image.tolist() == list(range(1, 50, 2))
+    assert made.video.image.tolist() == list(range(1, 50, 2))
     old, new = look(clip), look(tmp_path / "out.mp4")
     changed = [
         (np.abs(a.astype(int) - b).max(2) > 60).sum() > 200 for a, b in zip(old.images, new.images)
     ]
     assert changed == [bool(number % 2) for number in range(50)]
-    made.footage.save(tmp_path / "t.npz")
+    made.video.save(tmp_path / "t.npz")
     assert Detections.load(tmp_path / "t.npz").image_ids[:2] == ("frame_0.jpg", "frame_1.jpg")
 
 
-def test_redrawing_from_the_table_gives_the_same_film(clip, tmp_path):
-    made = make(clip, tmp_path / "a.mp4", finder(box))
-    again = make(clip, tmp_path / "b.mp4", made.footage)
+def test_redrawing_from_the_table_gives_the_same_video(clip, tmp_path):
+    made = make(clip, tmp_path / "a.mp4", detector(box))
+    again = make(clip, tmp_path / "b.mp4", made.video)
     assert all(
         (a == b).all()
         for a, b in zip(look(tmp_path / "a.mp4").images, look(tmp_path / "b.mp4").images)
     )
-    assert (again.footage.xyxy == made.footage.xyxy).all()
+    assert (again.video.xyxy == made.video.xyxy).all()
 
 
 def test_a_table_of_another_video_is_refused(clip, tmp_path):
     other = write_clip(tmp_path / "other.mp4", Clip(times=list(range(0, 100, 2))))
     shorter = write_clip(tmp_path / "shorter.mp4", Clip(times=list(range(40))))
-    footage = make(clip, tmp_path / "a.mp4", finder(box)).footage
+    video = make(clip, tmp_path / "a.mp4", detector(box)).video
     for given, says in (
-        (other, "picture 1 is at 0.080 s, the table has 0.040 s"),
+        (other, "frame 1 is at 0.080 s, the table has 0.040 s"),
         (shorter, "the video 40"),
     ):
         with pytest.raises(InputError, match=says):
-            make(given, tmp_path / "b.mp4", footage)
+            make(given, tmp_path / "b.mp4", video)
     with pytest.raises(InputError, match="the table has nothing"):
-        make(clip, tmp_path / "b.mp4", make(shorter, tmp_path / "c.mp4").footage)
+        make(clip, tmp_path / "b.mp4", make(shorter, tmp_path / "c.mp4").video)
     assert not (tmp_path / "b.mp4").exists()
 
 
 def test_tracking_a_file_fills_gaps_and_numbers_objects(clip, tmp_path):
-    bars = []
-
-    def bar(what, total):
-        bars.append((what, total, Quiet()))
-        return bars[-1][2]
-
-    flaky = finder(lambda count: box(0, label=count % 7 == 3) if count % 5 else NOTHING)
-    made = make(clip, tmp_path / "out.mp4", flaky, track=True, bar=bar)
-    assert made.footage.image.tolist() == list(
+    flaky = detector(lambda count: box(0, label=count % 7 == 3) if count % 5 else NO_BOXES)
+    made = make(clip, tmp_path / "out.mp4", flaky, track=True, progress=(tasks := Tasks()))
+    assert made.video.image.tolist() == list(
         range(1, 50)
-    )  # all but picture 0, from the first sighting on
-    assert set(made.footage.track.tolist()) == {1} and set(made.footage.label.tolist()) == {0}
-    assert [(what, total, shown.count) for what, total, shown in bars] == [
-        ("detect", 50, 50),
-        ("draw", 50, 50),
-    ]
+    )  # all but frame 0, from the first sighting on
+    assert set(made.video.track.tolist()) == {1} and set(made.video.label.tolist()) == {0}
+    assert tasks.totals == tasks.done == {"detect": 50, "draw": 50}
+    assert list(tasks.done) == ["detect", "draw"]
 
 
-def test_boxes_are_cut_to_the_picture_and_those_outside_go(clip, tmp_path):
+def test_boxes_are_cut_to_the_frame_and_those_outside_go(clip, tmp_path):
     half_out, out = box(0), box(0)
     half_out.xyxy[:] = (-20, 50, 30, 200)
     out.xyxy[:] = (130, 10, 190, 50)
-    made = make(clip, tmp_path / "out.mp4", finder(lambda count: half_out if count else out))
-    assert len(made.footage) == 49 and made.footage.xyxy[0].tolist() == [0, 50, 30, 96]
+    made = make(clip, tmp_path / "out.mp4", detector(lambda count: half_out if count else out))
+    assert len(made.video) == 49 and made.video.xyxy[0].tolist() == [0, 50, 30, 96]
 
 
-def test_the_table_of_a_drawn_film_can_be_tracked_later(clip, tmp_path):
+def test_the_table_of_a_drawn_video_can_be_tracked_later(clip, tmp_path):
     direct = make(
-        clip, tmp_path / "a.mp4", finder(lambda count: box(0, 0.1 + 0.015 * count)), track=True
-    ).footage
+        clip, tmp_path / "a.mp4", detector(lambda count: box(0, 0.1 + 0.015 * count)), track=True
+    ).video
     found = make(
-        clip, tmp_path / "b.mp4", finder(lambda count: box(0, 0.1 + 0.015 * count))
-    ).footage
-    later = make(clip, tmp_path / "c.mp4", found, track=True).footage
+        clip, tmp_path / "b.mp4", detector(lambda count: box(0, 0.1 + 0.015 * count))
+    ).video
+    later = make(clip, tmp_path / "c.mp4", found, track=True).video
     assert len(later) == 50 and (later.xyxy == direct.xyxy).all()
 
 
-def test_a_folder_of_pictures_is_a_video_in_the_order_of_its_numbers(tmp_path):
+def test_a_folder_of_images_is_a_video_in_the_order_of_its_numbers(tmp_path):
     folder = tmp_path / "frames"
     folder.mkdir()
     for number in range(12):
-        cv2.imwrite(str(folder / f"frame_{number}.png"), picture(number, (96, 128))[..., ::-1])
-    footage = film(
+        cv2.imwrite(str(folder / f"frame_{number}.png"), paint(number, (96, 128))[..., ::-1])
+    video = annotate(
         lambda: open_input(str(folder), Fraction(10)),
         tmp_path / "o.mp4",
-        BLIND,
-        conf=0.2,
+        NO_DETECTOR,
+        conf_min=0.2,
         track=False,
-        bar=lambda *a: Quiet(),
-    ).footage
+    ).video
     seen = look(tmp_path / "o.mp4")
     assert [number_in(image) for image in seen.images] == list(range(12))
     assert seen.times == [Fraction(number, 10) for number in range(12)]
-    assert footage.image_ids[10] == "frame_10.png"
+    assert video.image_ids[10] == "frame_10.png"
 
 
 def test_a_cut_is_in_the_table_and_ends_objects(tmp_path):
     folder = tmp_path / "frames"
     folder.mkdir()
     for number in range(12):
-        image = picture(5, (96, 128)) if number < 6 else np.full((96, 128, 3), 90, np.uint8)
+        image = paint(5, (96, 128)) if number < 6 else np.full((96, 128, 3), 90, np.uint8)
         cv2.imwrite(str(folder / f"{number}.png"), image)
-    footage = make(folder, tmp_path / "out.mp4", finder(lambda count: box(0)), track=True).footage
-    assert footage.shot.tolist() == [0] * 6 + [1] * 6 == (footage.track - 1).tolist()
+    video = make(folder, tmp_path / "out.mp4", detector(lambda count: box(0)), track=True).video
+    assert video.shot.tolist() == [0] * 6 + [1] * 6 == (video.track - 1).tolist()
 
 
-def test_a_folder_without_pictures_or_of_several_sizes_is_refused(tmp_path):
-    with pytest.raises(InputError, match="want a folder of pictures, there is none"):
-        PictureFolder(tmp_path, Fraction(25))
+def test_a_folder_without_images_or_of_several_sizes_is_refused(tmp_path):
+    with pytest.raises(InputError, match="want a folder of images, there is none in it"):
+        ImageFolder(tmp_path, Fraction(25))
     for name, side in (("a.png", 20), ("b.png", 30)):
         cv2.imwrite(str(tmp_path / name), np.zeros((side, 40, 3), np.uint8))
-    with pytest.raises(
-        InputError, match=r"b.png: want 40 x 20 pixels as a.png has, there are 40 x 30"
-    ):
-        list(PictureFolder(tmp_path, Fraction(25)).events())
+    with pytest.raises(InputError, match=r"b.png: want 40 x 20 pixels like a.png, it has 40 x 30"):
+        list(ImageFolder(tmp_path, Fraction(25)).events())
 
 
-def test_a_camera_records_until_ctrl_c_and_leaves_a_playable_film(tmp_path, monkeypatch):
+def test_a_camera_records_until_ctrl_c_and_leaves_a_playable_video(tmp_path, monkeypatch):
     """OpenCV opens a file as it opens a camera."""
     clip = write_clip(tmp_path / "camera.avi", Clip(".avi", codec="mpeg4", sounds=()))
 
@@ -316,17 +296,16 @@ def test_a_camera_records_until_ctrl_c_and_leaves_a_playable_film(tmp_path, monk
         return box(0)
 
     before = signal.getsignal(signal.SIGINT)
-    made = film(
+    made = annotate(
         lambda: Camera(str(clip)),
         tmp_path / "o.mp4",
-        finder(slowly),
-        conf=0.2,
+        detector(slowly),
+        conf_min=0.2,
         track=True,
-        bar=lambda *a: Quiet(),
     )
     seen = look(tmp_path / "o.mp4")
-    assert 20 <= len(seen.images) == len(made.footage.image_ids) < 50
-    assert seen.times == sorted(set(seen.times)) and max(made.footage.track) == 1
+    assert 20 <= len(seen.images) == len(made.video.image_ids) < 50
+    assert seen.times == sorted(set(seen.times)) and max(made.video.track) == 1
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -343,19 +322,19 @@ def test_ctrl_c_on_a_file_leaves_nothing_and_no_thread(clip, tmp_path):
 
     threads = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        make(clip, tmp_path / "out.mp4", finder(interrupted))
+        make(clip, tmp_path / "out.mp4", detector(interrupted))
     assert list(tmp_path.iterdir()) == [] and threading.active_count() == threads
 
 
-def test_a_film_that_is_there_stays_when_the_next_one_fails(clip, tmp_path):
+def test_a_video_that_is_there_stays_when_the_next_one_fails(clip, tmp_path):
     (tmp_path / "out.mp4").write_bytes(b"before")
     with pytest.raises(ZeroDivisionError):
-        make(clip, tmp_path / "out.mp4", finder(lambda count: box(count // (5 - count))))
+        make(clip, tmp_path / "out.mp4", detector(lambda count: box(count // (5 - count))))
     assert (tmp_path / "out.mp4").read_bytes() == b"before" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_work_ahead_keeps_order_passes_errors_and_ends_when_the_reader_leaves():
-    assert list(ahead((n for n in range(100)), 3)) == list(range(100))
+    assert list(prefetch((n for n in range(100)), 3)) == list(range(100))
     made, closed = [], []
 
     def counting():
@@ -366,7 +345,7 @@ def test_work_ahead_keeps_order_passes_errors_and_ends_when_the_reader_leaves():
         finally:
             closed.append(True)
 
-    items = ahead(counting(), 3)
+    items = prefetch(counting(), 3)
     assert [next(items), next(items)] == [0, 1]
     items.close()
     assert len(made) <= 7 and closed == [True]
@@ -376,4 +355,4 @@ def test_work_ahead_keeps_order_passes_errors_and_ends_when_the_reader_leaves():
         raise OSError("disk")
 
     with pytest.raises(OSError, match="disk"):
-        list(ahead(failing(), 3))
+        list(prefetch(failing(), 3))

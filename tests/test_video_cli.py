@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("av")
 
-from evaluate.tracking.video_table import Footage  # noqa: E402
+from evaluate.tracking.video_detections import VideoDetections  # noqa: E402
 from harness.build import build
 from harness.cli.main import main  # noqa: E402
 from harness.recipe import load_recipe  # noqa: E402
@@ -41,9 +41,9 @@ def video(place, *words):
 def test_weights_and_a_clip_make_a_film_a_csv_and_a_table(place, capsys):
     files = ["--csv", place / "out.csv", "--npz", place / "out.npz"]
     assert video(place, place / "w.pt", place / "clip.mp4", "--conf", "0.001", *files) == 0
-    assert "out.mp4: 8 pictures" in capsys.readouterr().out
+    assert "out.mp4: 8 frames" in capsys.readouterr().out
     assert len(look(place / "out.mp4").images) == 8
-    table, csv = Footage.load(place / "out.npz"), formats.read(place / "out.csv")
+    table, csv = VideoDetections.load(place / "out.npz"), formats.read(place / "out.csv")
     assert table.time.tolist() == pytest.approx([n / 25 for n in range(8)])
     assert csv.image_ids == tuple(f"frame_{n}.jpg" for n in range(8)) and len(csv) == len(table) > 0
     assert (place / "out.csv").read_text().startswith("id,image_id,prediction_list\n1,frame_0.jpg,")
@@ -52,7 +52,7 @@ def test_weights_and_a_clip_make_a_film_a_csv_and_a_table(place, capsys):
 def test_the_film_and_the_csv_have_sure_boxes_and_the_table_weak_ones_too(place):
     files = ["--csv", place / "out.csv", "--npz", place / "out.npz"]
     assert video(place, place / "w.pt", place / "clip.mp4", "--conf", "0.2", *files) == 0
-    table, csv = Footage.load(place / "out.npz"), formats.read(place / "out.csv")
+    table, csv = VideoDetections.load(place / "out.npz"), formats.read(place / "out.csv")
     assert (
         0.05 <= table.score.min() < 0.2 <= csv.score.min()
         and len(csv) == (table.score >= 0.2).sum() > 0
@@ -74,7 +74,7 @@ def test_a_table_is_drawn_again_and_scored_like_any_other(place, capsys):
         )
         == 0
     )
-    table = Footage.load(place / "t.npz")
+    table = VideoDetections.load(place / "t.npz")
     assert (
         video(
             place,

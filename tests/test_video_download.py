@@ -14,6 +14,7 @@ pytest.importorskip("yt_dlp")
 from evaluate.exceptions import InputError, JobError  # noqa: E402
 from harness.video import download  # noqa: E402
 from harness.video.download import fetch, is_address  # noqa: E402
+from tests.progress import Tasks  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings(  # yt-dlp leaves sockets to the garbage collector
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
@@ -69,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
         self.server.served += 1
 
-    def log_message(self, *told):
+    def log_message(self, *message):
         pass
 
 
@@ -98,45 +99,39 @@ def test_only_web_addresses_are_addresses():
 
 
 def test_a_video_is_fetched_once_under_a_name_with_height_and_hash(server, tmp_path):
-    told = []
-    path = fetch(
-        server.address,
-        tmp_path,
-        height=480,
-        progress=lambda done, total: told.append((done, total)),
-    )
+    path = fetch(server.address, tmp_path, height_max=480, progress=(tasks := Tasks()))
     assert path.read_bytes() == VIDEO and re.fullmatch(r"clip-480p-[0-9a-f]{10}\.mp4", path.name)
-    assert told[-1] == (len(VIDEO), len(VIDEO))
+    assert tasks.totals == tasks.done == {"fetch": len(VIDEO)}
     served = server.served
-    assert fetch(server.address, tmp_path, height=480) == path and server.served == served
-    assert fetch(server.address, tmp_path, height=720) != path
+    assert fetch(server.address, tmp_path, height_max=480) == path and server.served == served
+    assert fetch(server.address, tmp_path, height_max=720) != path
 
 
 def test_a_part_that_is_there_is_gone_on_with(server, tmp_path):
-    path = fetch(server.address, tmp_path, height=720)
+    path = fetch(server.address, tmp_path, height_max=720)
     path.unlink()
     path.with_name(path.name + ".part").write_bytes(VIDEO[:123_456])
     server.ranges.clear()
-    assert fetch(server.address, tmp_path, height=720).read_bytes() == VIDEO
+    assert fetch(server.address, tmp_path, height_max=720).read_bytes() == VIDEO
     assert 123_456 in server.ranges and [path.name for path in tmp_path.iterdir()] == [path.name]
 
 
 def test_a_connection_that_drops_is_taken_up_again(server, tmp_path):
     server.drops = 2  # the first is yt-dlp's look at what it is
-    assert fetch(server.address, tmp_path, height=720).read_bytes() == VIDEO
+    assert fetch(server.address, tmp_path, height_max=720).read_bytes() == VIDEO
     assert max(server.ranges) > 0
 
 
 @pytest.mark.parametrize("faults", [[503], [503, 503, 500], [429]])
 def test_a_server_that_is_busy_is_asked_again_at_the_first_request_too(server, tmp_path, faults):
     server.faults = list(faults)
-    assert fetch(server.address, tmp_path, height=720).read_bytes() == VIDEO
+    assert fetch(server.address, tmp_path, height_max=720).read_bytes() == VIDEO
 
 
 def test_a_server_that_stays_busy_is_named_after_four_tries(server, tmp_path):
     server.faults = [503] * 20
     with pytest.raises(JobError, match=r"clip.mp4: the server says 503") as error:
-        fetch(server.address, tmp_path, height=720)
+        fetch(server.address, tmp_path, height_max=720)
     assert (
         "\n" not in str(error.value)
         and 20 - len(server.faults) >= 4
@@ -147,20 +142,20 @@ def test_a_server_that_stays_busy_is_named_after_four_tries(server, tmp_path):
 def test_what_is_not_there_is_not_asked_for_again(server, tmp_path):
     server.faults = [404] * 20
     with pytest.raises(JobError, match="the server says 404"):
-        fetch(server.address, tmp_path, height=720)
+        fetch(server.address, tmp_path, height_max=720)
     assert len(server.faults) >= 17
 
 
 def test_a_page_without_a_video_is_wrong_input(server, tmp_path):
     with pytest.raises(InputError, match="page.html: want a page with a video"):
-        fetch(server.address.replace("clip.mp4", "page.html"), tmp_path, height=720)
+        fetch(server.address.replace("clip.mp4", "page.html"), tmp_path, height_max=720)
 
 
 def test_no_network_is_said_in_one_line(tmp_path, server):
     closed = server.address
     server.server_close()
     with pytest.raises(JobError, match="no connection, is there a network") as error:
-        fetch(closed, tmp_path, height=720)
+        fetch(closed, tmp_path, height_max=720)
     assert "\n" not in str(error.value)
 
 
@@ -188,4 +183,4 @@ def test_what_a_site_refuses_is_told_apart(tmp_path, monkeypatch, raised, says):
 
     monkeypatch.setattr(yt_dlp.YoutubeDL, "extract_info", refuse)
     with pytest.raises(JobError, match=says):
-        fetch("https://video.example/watch", tmp_path, height=720)
+        fetch("https://video.example/watch", tmp_path, height_max=720)

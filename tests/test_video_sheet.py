@@ -11,27 +11,27 @@ import pytest
 
 pytest.importorskip("av")
 
-from evaluate.tracking.video_table import Footage  # noqa: E402
+from evaluate.tracking.video_detections import VideoDetections  # noqa: E402
 from harness.report.page import write_report  # noqa: E402
 from harness.report.video_sheet import _clock  # noqa: E402
 from tests.clips import Clip, number_in, write_clip  # noqa: E402
 
-PICTURES = 250
+FRAMES = 250
 BUSY = {40: 5, 120: 7, 200: 6}  # picture: boxes, sure ones; elsewhere one
 UNSURE = {80: 0.5, 160: 0.45, 240: 0.7}  # picture: score of its box
 
 
-def footage(track=0):
-    ids = tuple(f"frame_{i}.jpg" for i in range(PICTURES))
-    boxes = np.ones(PICTURES, int)
+def video(track=0):
+    ids = tuple(f"frame_{i}.jpg" for i in range(FRAMES))
+    boxes = np.ones(FRAMES, int)
     boxes[list(BUSY)] = list(BUSY.values())
-    image = np.repeat(np.arange(PICTURES), boxes)
+    image = np.repeat(np.arange(FRAMES), boxes)
     score = np.full(len(image), 0.98)
     for picture, unsure in UNSURE.items():
         score[image == picture] = unsure
     xyxy = np.tile((5, 5, 30, 40), (len(image), 1))
-    time, shot = np.arange(PICTURES) / 25, np.zeros(PICTURES)
-    return Footage(
+    time, shot = np.arange(FRAMES) / 25, np.zeros(FRAMES)
+    return VideoDetections(
         ids,
         ("cat",),
         image,
@@ -47,7 +47,7 @@ def footage(track=0):
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
     return write_clip(
-        tmp_path_factory.mktemp("film") / "film.mp4", Clip(times=list(range(PICTURES)), sounds=())
+        tmp_path_factory.mktemp("film") / "film.mp4", Clip(times=list(range(FRAMES)), sounds=())
     )
 
 
@@ -57,7 +57,7 @@ def run(film, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     (run / "video.mp4").write_bytes(film.read_bytes())
-    footage().save(run / "video.npz")
+    video().save(run / "video.npz")
     return run
 
 
@@ -96,7 +96,7 @@ def test_the_page_shows_the_busiest_and_the_least_certain_moments(run):
         "0:09.6 · 1 box scored 0.70, 0.88 bit",
     ]
     assert (
-        'alt="The film at 0:04.8, 7 boxes scored 0.98, 0.14 bit"' in most
+        'alt="The video at 0:04.8, 7 boxes scored 0.98, 0.14 bit"' in most
         and "frame_120.jpg" in most
     )
     assert source.count("--aspect: 1.3333") == 6
@@ -104,7 +104,7 @@ def test_the_page_shows_the_busiest_and_the_least_certain_moments(run):
 
 def test_the_section_says_how_much_was_seen_and_how_far_apart_moments_are(run):
     told = text(section(run))
-    assert "250 pictures in 0:10.0, with 265 boxes. " in told  # 247 + 5 + 7 + 6
+    assert "250 frames in 0:10.0, with 265 boxes. " in told  # 247 + 5 + 7 + 6
     assert (
         "any two moments are more than 0.8 s apart" in told
         and "Counted are boxes scored 0.25 or more" in told
@@ -112,21 +112,21 @@ def test_the_section_says_how_much_was_seen_and_how_far_apart_moments_are(run):
 
 
 def test_scores_of_several_boxes_are_given_as_a_range(run):
-    table = footage()
+    table = video()
     table.score[table.image == 120] = np.linspace(0.4, 0.6, 7)
     table.save(run / "video.npz")
     assert "0:04.8 · 7 boxes scored 0.40 to 0.60, 0.99 bit" in text(section(run))
 
 
 def test_no_moment_is_shown_twice(run):
-    table = footage()
+    table = video()
     table.score[table.image == 120] = 0.5
     table.save(run / "video.npz")
     assert numbers(section(run)) == [120, 200, 40, 80, 160, 240]
 
 
 def test_boxes_that_the_film_does_not_show_are_left_out(run):
-    table = footage()
+    table = video()
     table.score[table.image == 120] = 0.24
     table.save(run / "video.npz")
     source = section(run)
@@ -134,7 +134,7 @@ def test_boxes_that_the_film_does_not_show_are_left_out(run):
 
 
 def test_objects_that_were_tracked_all_count(run):
-    table = footage(track=3)
+    table = video(track=3)
     table.score[table.image == 120] = 0.24
     table.save(run / "video.npz")
     source = section(run)
@@ -150,9 +150,9 @@ def test_the_files_are_listed(run):
 
 
 def test_a_film_in_which_nothing_was_found_has_no_moments(run):
-    footage().take(np.zeros(0, int)).save(run / "video.npz")
+    video().take(np.zeros(0, int)).save(run / "video.npz")
     source = section(run)
-    assert text(source).strip() == "Video 250 pictures in 0:10.0, with 0 boxes."
+    assert text(source).strip() == "Video 250 frames in 0:10.0, with 0 boxes."
 
 
 def test_a_run_without_a_film_has_no_such_section(run):
@@ -171,7 +171,7 @@ def test_a_run_without_a_film_has_no_such_section(run):
         (
             "video.mp4",
             b"12345",
-            "video.mp4: want a film, FFmpeg cannot read this one: Invalid data",
+            "video.mp4: want a video, FFmpeg cannot read this file: Invalid data",
         ),
         (
             "video.npz",
@@ -186,7 +186,7 @@ def test_half_a_film_is_one_line_on_the_page(name, content, says, run):
     else:
         (run / name).write_bytes(content)
     source = section(run)
-    assert "No pictures: " in source and says in source and source.count("<p") == 1
+    assert "No stills: " in source and says in source and source.count("<p") == 1
 
 
 def test_without_pyav_the_page_says_what_to_install(run, monkeypatch):
@@ -196,7 +196,7 @@ def test_without_pyav_the_page_says_what_to_install(run, monkeypatch):
     )
     for name in [name for name in sys.modules if name.startswith("harness.video")]:
         monkeypatch.delitem(sys.modules, name)
-    assert "No pictures: video: want the package PyAV" in section(
+    assert "No stills: video: want the package PyAV" in section(
         run
     ) and "pip install av" in section(run)
 

@@ -1,42 +1,62 @@
-"""Detections over a video -> objects: one number, one label and a steady box each. Imports numba: import this late.
+"""Detections frame by frame -> tracks: each object keeps one number, one label and a steady box.
 
-A box is taken for the object whose expected place it meets best, whatever its label: a person that a detector calls a
-bird for some pictures stays one object, and the labels are voted on. Boxes of high score choose first, the others
-keep an object in sight. Source: the order of these rounds is ByteTrack's (https://arxiv.org/abs/2110.06864). Differs:
-labels do not keep boxes apart, places are compared with a margin, gaps are in seconds, and a cut ends all objects.
+The idea. Each object that was seen has a Kalman filter (evaluate.tracking.kalman_kernel), which says
+where to expect it on the next frame. A new box is taken for the object whose expected place it
+overlaps most, whatever its label: a person that a detector calls a bird on some frames stays one
+object, and its sightings vote on the label. For each frame:
+
+    1. forget objects out of sight for more than GAP_MAX, and all of them at a cut;
+    2. predict where the others are now;
+    3. group boxes that show one object, such as a person and a bird at one place: the best of a group
+       leads it, the others only vote;
+    4. match leaders to objects in three rounds, each greedily from the greatest overlap down:
+       a. confirmed objects (seen at least once with a high score) with boxes of a high score,
+       b. confirmed objects still without a box, with boxes of a low score,
+       c. the other objects with any box that is left;
+    5. update the matched objects, and start one for each box of a high score that is left.
+
+Worked example of the rounds. A person walks behind a fence and is seen with 0.8, then with 0.15 for
+some frames, then with 0.8 again. 0.25 and more is high. Throwing low boxes away would lose the
+person; letting each of them start an object would make objects of noise. Round b uses a low box only
+where an object is expected anyway, after every high box has had its choice.
+
+Source: these rounds are ByteTrack's, https://arxiv.org/abs/2110.06864. Differs: labels do not keep
+boxes apart (another label lowers the overlap), places are compared with a margin, so that small
+objects that move fast still overlap, gaps are in seconds, and a cut ends every object.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from evaluate.boxes import iou
+from evaluate.boxes import cxcywh_to_xyxy, iou, with_margin, xyxy_to_cxcywh
+from evaluate.loops import Kernels
 from evaluate.tables import Array
-from evaluate.tracking.kalman import advance, begin, correct, smooth
-from evaluate.tracking.video_table import NOTHING, Footage, Found
+from evaluate.tracking.video_detections import FrameBoxes
 
-GAP = 1.0  # seconds that an object may be out of sight
-COAST = 0.4  # seconds that one out of sight is shown where it is expected, while nobody knows whether it comes back
-SIGHTINGS_MIN = 3  # of a score that counts, or there was nothing
-SAME = 0.7  # IoU above which two boxes of a picture show one object
-MEETS = 0.4  # least IoU of a box and an expected place, both with a margin
+kalman = Kernels("evaluate.tracking.kalman_kernel")
+
+GAP_MAX = 1.0  # seconds that an object may be out of sight and still be the same one
+COAST_MAX = 0.4  # seconds that one out of sight is shown at its expected place
+DISTINCT_IOU_MAX = 0.7  # boxes of one frame that overlap more show one object
+MATCH_IOU_MIN = 0.4  # of a box and an expected place, both with a margin
 MARGIN = 0.5  # of width and height, on each side
-OTHER_LABEL = 0.7  # what is left of that IoU where the label is not the object's
+OTHER_LABEL = 0.7  # factor on that IoU where the label is not the object's
 
 
 @dataclass
 class Track:
-    """An object on its way."""
+    """One object, as far as it is known."""
 
-    number: int
-    state: Array  # (2, 4), as evaluate.tracking.kalman says
-    spread: Array  # (3,)
+    number: int  # from 1
+    state: Array  # (2, 4), as evaluate.tracking.kalman_kernel says
+    covariance: Array  # (3,)
     time: float  # of the state, seconds
-    seen: float  # when it was last seen
+    last_seen: float  # seconds
     votes: Array  # (C,) sum of the scores that each label had
     sightings: int = 0
-    sure: int = 0  # sightings of a score that counts
+    high_sightings: int = 0  # those with a high score
 
     @property
     def label(self) -> int:
@@ -49,172 +69,135 @@ class Track:
 
 
 class Tracker:
-    """Follows objects from picture to picture."""
+    """Follows objects from frame to frame."""
 
-    def __init__(self, classes: int, conf: float, *, patient: bool = False):
-        """Scores of at least `conf` count. A patient tracker lets boxes of any score begin an object."""
-        self._classes, self._conf, self._patient = classes, np.float32(conf), patient
+    def __init__(self, classes: int, conf_min: float, *, low_starts: bool = False):
+        """Scores of `conf_min` or more are high. With `low_starts`, any box may start an object."""
+        self._classes, self._conf_min = classes, np.float32(conf_min)
+        self._low_starts = low_starts
         self._tracks: list[Track] = []
         self._count = 0
         self._shot = 0
 
-    def see(self, time: float, shot: int, found: Found) -> Found:
-        """The boxes of the next picture, at `time` in seconds -> the objects to show on it, best first.
+    def track(self, time: float, shot: int, boxes: FrameBoxes) -> FrameBoxes:
+        """The boxes of the next frame, at `time` in seconds -> the objects to show, best first.
 
-        An object is shown from its second sighting that counts, for COAST after its last, and while its score counts.
+        An object is shown from its second high sighting until COAST_MAX after its last one, while its
+        own score is high.
         """
-        self.assign(time, shot, found)
-        near = [track for track in self._tracks if time - track.seen <= COAST and track.sure > 1]
-        shown = [track for track in near if track.score >= self._conf]
+        self.assign(time, shot, boxes)
+        near = [t for t in self._tracks if time - t.last_seen <= COAST_MAX and t.high_sightings > 1]
+        shown = [track for track in near if track.score >= self._conf_min]
         shown.sort(key=lambda track: -track.score)
-        boxes = np.array([track.state[0] for track in shown]).reshape(-1, 4)
-        label, score, number = (
-            np.array([(t.label, t.score, t.number) for t in shown]).reshape(-1, 3).T
-        )
-        return Found(label.astype(int), _xyxy(boxes), score, number.astype(int))
 
-    def assign(self, time: float, shot: int, found: Found) -> Array:
-        """The boxes of the next picture -> the number of each one's object, 0 for none. (n,) int.
+        cxcywh = np.array([track.state[0] for track in shown]).reshape(-1, 4)
+        columns = np.array([(t.label, t.score, t.number) for t in shown]).reshape(-1, 3)
+        label, score, number = columns.T
+        return FrameBoxes(label.astype(int), cxcywh_to_xyxy(cxcywh), score, number.astype(int))
 
-        Several boxes may have one number: the best stands for the object, the others vote on its label.
+    def assign(self, time: float, shot: int, boxes: FrameBoxes) -> Array:
+        """The boxes of the next frame -> the number of each one's object, 0 for none. (n,) int.
+
+        Several boxes may have one number: the best stands for the object, the others only voted.
         """
-        self._tracks = [
-            track for track in self._tracks if time - track.seen <= GAP and shot == self._shot
-        ]
-        self._shot = shot
+        # 1. and 2.
+        self._forget(time, shot)
         for track in self._tracks:
-            advance(track.state, track.spread, time - track.time)
+            kalman.predict(track.state, track.covariance, time - track.time)
             track.time = time
-        leader = _leaders(found)
+
+        # 3. and 4.
+        leader = _group_leaders(boxes)
         rows = np.flatnonzero(leader == np.arange(len(leader)))
-        taken: dict[int, Track] = {}
-        for row, track in self._meetings(found, rows):
-            correct(track.state, track.spread, _cxcywh(found.xyxy[row]), _weight(found.score[row]))
-            taken[row] = track
+        track_of = dict(self._match(boxes, rows))
+
+        # 5.
+        for row, track in track_of.items():
+            box = xyxy_to_cxcywh(boxes.xyxy[row])
+            kalman.update(track.state, track.covariance, box, score_weight(boxes.score[row]))
         for row in rows.tolist():
-            if row not in taken and (self._patient or found.score[row] >= self._conf):
-                taken[row] = self._begin(time, found, row)
-        number = np.zeros(len(leader), np.int32)
-        for row, of in enumerate(leader.tolist()):
-            if of in taken:
-                number[row] = taken[of].number
-                taken[of].votes[found.label[row]] += found.score[row]
-        for row, track in taken.items():
-            track.seen = time
-            track.sightings += 1
-            track.sure += bool(found.score[row] >= self._conf)
-        return number
+            if row not in track_of and (self._low_starts or boxes.score[row] >= self._conf_min):
+                track_of[row] = self._start(time, boxes, row)
+        return self._record(time, boxes, leader, track_of)
 
-    def _begin(self, time: float, found: Found, row: int) -> Track:
-        self._count += 1
-        state, spread = begin(_cxcywh(found.xyxy[row]), _weight(found.score[row]))
-        self._tracks.append(Track(self._count, state, spread, time, time, np.zeros(self._classes)))
-        return self._tracks[-1]
+    def _forget(self, time: float, shot: int) -> None:
+        kept = (track for track in self._tracks if time - track.last_seen <= GAP_MAX)
+        self._tracks = list(kept) if shot == self._shot else []
+        self._shot = shot
 
-    def _meetings(self, found: Found, rows: Array) -> list[tuple[int, Track]]:
-        """Which row shows which known object: objects that are sure choose first, among boxes that count first."""
+    def _match(self, boxes: FrameBoxes, rows: Array) -> list[tuple[int, Track]]:
+        """Step 4: which of the leading rows shows which known object."""
         if not self._tracks or not len(rows):
             return []
-        expected = _xyxy(np.array([track.state[0] for track in self._tracks]))
+        expected = cxcywh_to_xyxy(np.array([track.state[0] for track in self._tracks]))
         labels = np.array([track.label for track in self._tracks])
-        overlap = iou(_with_margin(expected), _with_margin(found.xyxy[rows]))
-        overlap *= np.where(labels[:, None] == found.label[rows], 1, OTHER_LABEL)
-        known = np.array([track.sure > 0 for track in self._tracks])[:, None]
-        counts = (found.score[rows] >= self._conf)[None]
-        met = []
-        for allowed in (known & counts, known & ~counts, ~known & (counts | ~counts)):
-            for t, r in _pairs(np.where(allowed, overlap, 0)):
-                met.append((int(rows[r]), self._tracks[t]))
-                overlap[t], overlap[:, r] = 0, 0
-        return met
+        overlap = iou(with_margin(expected, MARGIN), with_margin(boxes.xyxy[rows], MARGIN))
+        overlap *= np.where(labels[:, None] == boxes.label[rows], 1, OTHER_LABEL)  # (T, R)
+
+        confirmed = np.array([track.high_sightings > 0 for track in self._tracks])[:, None]
+        high = (boxes.score[rows] >= self._conf_min)[None]
+        rounds = (confirmed & high, confirmed & ~high, ~confirmed & (high | ~high))
+        matches = []
+        for allowed in rounds:
+            for t, r in _greedy_pairs(np.where(allowed, overlap, 0)):
+                matches.append((int(rows[r]), self._tracks[t]))
+                overlap[t], overlap[:, r] = 0, 0  # neither takes part in the next rounds
+        return matches
+
+    def _start(self, time: float, boxes: FrameBoxes, row: int) -> Track:
+        self._count += 1
+        box, weight = xyxy_to_cxcywh(boxes.xyxy[row]), score_weight(boxes.score[row])
+        state, covariance = kalman.init(box, weight)
+        votes = np.zeros(self._classes)
+        self._tracks.append(Track(self._count, state, covariance, time, time, votes))
+        return self._tracks[-1]
+
+    def _record(
+        self, time: float, boxes: FrameBoxes, leader: Array, track_of: dict[int, Track]
+    ) -> Array:
+        """Count sightings and votes -> the number of each box's object. (n,) int."""
+        number = np.zeros(len(leader), np.int32)
+        for row, leading in enumerate(leader.tolist()):
+            if leading in track_of:
+                number[row] = track_of[leading].number
+                track_of[leading].votes[boxes.label[row]] += boxes.score[row]
+        for row, track in track_of.items():
+            track.last_seen = time
+            track.sightings += 1
+            track.high_sightings += bool(boxes.score[row] >= self._conf_min)
+        return number
 
 
-def steady(footage: Footage, conf: float) -> Footage:
-    """The objects of a whole video: numbered, each with its one label from its first to its last sighting.
-
-    Boxes are smoothed with what came before and after, pictures without a sighting in between are filled in, and what
-    had fewer than SIGHTINGS_MIN sightings with a score of at least `conf`, or has a lower one itself, goes. Scores are
-    means over sightings.
-    """
-    footage = footage.take(np.lexsort((-footage.score, footage.image)))
-    tracker = Tracker(len(footage.classes), conf, patient=True)
-    pictures = zip(footage.time.tolist(), footage.shot.tolist(), footage.pictures(), strict=True)
-    number = np.concatenate(
-        [tracker.assign(*picture) for picture in pictures] or [np.zeros(0, int)]
-    )
-
-    order = np.argsort(number, kind="stable")
-    counts = footage.score >= np.float32(conf)
-    enough = min(SIGHTINGS_MIN, len(footage.image_ids))
-    images, parts = [np.zeros(0, int)], [NOTHING]
-    for rows in np.split(order, np.flatnonzero(np.diff(number[order])) + 1):
-        if len(rows) == 0 or number[rows[0]] == 0 or counts[rows].sum() < enough:
-            continue
-        first, found = _object(footage, rows, len(parts))
-        if found.score[0] >= np.float32(conf):
-            images.append(np.arange(first, first + len(found.label)))
-            parts.append(found)
-    image = np.concatenate(images)
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    order = np.lexsort((-columns[2], image))
-    label, xyxy, score, track = (column[order] for column in columns)
-    return replace(footage, image=image[order], label=label, xyxy=xyxy, score=score, track=track)
-
-
-def _object(footage: Footage, rows: Array, number: int) -> tuple[int, Found]:
-    """The rows of one object, by image, best first -> the image it starts on; its box there and on those after it."""
-    image, place = np.unique(footage.image[rows], return_index=True)
-    best = rows[place]  # the others only vote
-    votes = np.bincount(footage.label[rows], footage.score[rows])
-    first, n = int(image[0]), int(image[-1] - image[0] + 1)
-    boxes, weight = np.zeros((n, 4)), np.zeros(n)
-    boxes[image - first] = _cxcywh(footage.xyxy[best])
-    weight[image - first] = _weight(footage.score[best])
-    smoothed = _xyxy(smooth(footage.time[first : first + n], boxes, weight))
-    score = votes.max() / len(image)
-    return first, Found(np.full(n, votes.argmax()), smoothed, np.full(n, score), np.full(n, number))
-
-
-def _weight(score: Array) -> Any:
-    """How much a box of this score is believed: none not at all."""
+def score_weight(score: Array) -> Any:
+    """How much the filter believes a box of this score; never 0, which would mean "not seen"."""
     return np.clip(score, 0.01, 1).astype(np.float64)
 
 
-def _leaders(found: Found) -> Array:
-    """For each box the best one that shows the same object, often itself. (n,) -> (n,) rows."""
-    leader = np.arange(len(found.label))
-    same = iou(found.xyxy, found.xyxy) > SAME
+def _group_leaders(boxes: FrameBoxes) -> Array:
+    """For each box the best one that shows the same object, often itself. (n,) -> (n,) rows.
+
+    NMS over all labels that remembers which box suppressed which.
+    """
+    leader = np.arange(len(boxes.label))
+    same = iou(boxes.xyxy, boxes.xyxy) > DISTINCT_IOU_MAX
     free = np.ones(len(leader), bool)
-    for row in np.argsort(-found.score, kind="stable"):
+    for row in np.argsort(-boxes.score, kind="stable"):
         if free[row]:
             leader[same[row] & free] = row
             free &= ~same[row]
-            free[row] = False
+            free[row] = False  # a box without area has IoU 0 even with itself
     return leader
 
 
-def _pairs(overlap: Array) -> list[tuple[int, int]]:
-    """Rows and columns (R, C) that meet, each at most once, the greatest overlap first."""
-    met = []
+def _greedy_pairs(overlap: Array) -> list[tuple[int, int]]:
+    """Pairs of row and column (R, C), each at most once, greatest overlap first."""
+    pairs = []
     overlap = overlap.copy()
-    while overlap.size and (best := overlap.argmax()) is not None and overlap.flat[best] >= MEETS:
-        t, r = divmod(int(best), overlap.shape[1])
-        met.append((t, r))
-        overlap[t], overlap[:, r] = 0, 0
-    return met
-
-
-def _with_margin(xyxy: Array) -> Array:
-    sides = np.tile(xyxy[:, 2:] - xyxy[:, :2], 2) * MARGIN
-    return xyxy + sides * (-1, -1, 1, 1)
-
-
-def _cxcywh(xyxy: Array) -> Array:
-    xyxy = np.asarray(xyxy, np.float64)
-    low, high = xyxy[..., :2], xyxy[..., 2:]
-    return np.concatenate([(low + high) / 2, high - low], -1)
-
-
-def _xyxy(cxcywh: Array) -> Array:
-    centre, half = cxcywh[..., :2], cxcywh[..., 2:].clip(0) / 2
-    return np.concatenate([centre - half, centre + half], -1)
+    while overlap.size:
+        best = int(overlap.argmax())
+        if overlap.flat[best] < MATCH_IOU_MIN:
+            break
+        row, column = divmod(best, overlap.shape[1])
+        pairs.append((row, column))
+        overlap[row], overlap[:, column] = 0, 0
+    return pairs

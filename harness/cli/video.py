@@ -1,4 +1,4 @@
-"""`harness video`: detections over moving pictures."""
+"""`harness video`: detections on videos."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -7,30 +7,32 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from evaluate.exceptions import InputError
-from harness.cli.options import bar, download_bar
+from evaluate.tracking.video_detections import DRAWN_CONF_MIN
+from harness.cli.options import bars
 from harness.cli.process import one_thread_per_photo
 
 
 def video_command(
     *inputs: Annotated[str, Parameter(help="WEIGHTS INPUT, or INPUT alone with --from.")],
-    out: Annotated[Path, Parameter(help="The film to write (.mp4, .mov or .mkv).")],
+    out: Annotated[Path, Parameter(help="The video to write (.mp4, .mov or .mkv).")],
     csv: Annotated[
-        Path | None, Parameter(help="Also write what is drawn, a row a picture (.csv).")
+        Path | None,
+        Parameter(help="Also write the boxes that are drawn, one row per frame (.csv)."),
     ] = None,
     npz: Annotated[
         Path | None,
         Parameter(
-            help="Also write the table with times (.npz): boxes from score 0.05, or the tracks."
+            help="Also write a table with times (.npz): boxes from score 0.05, or the tracks."
         ),
     ] = None,
     from_table: Annotated[
         Path | None,
-        Parameter(name="--from", help="Draw what this table (.npz) says instead of detecting."),
+        Parameter(name="--from", help="Draw the boxes of this table (.npz) instead of detecting."),
     ] = None,
     track: Annotated[
         bool, Parameter(help="Number objects, bridge gaps, vote on labels, smooth boxes.")
     ] = False,
-    conf: Annotated[float, Parameter(help="Draw scores of at least this.")] = 0.25,
+    conf: Annotated[float, Parameter(help="Draw boxes scored this or more.")] = DRAWN_CONF_MIN,
     iou: Annotated[
         float, Parameter(help="Drop boxes that overlap a better one of their class by more.")
     ] = 0.45,
@@ -39,59 +41,42 @@ def video_command(
     ] = None,
     device: Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     rate: Annotated[
-        Fraction, Parameter(help="Pictures a second, where INPUT is a folder of pictures.")
+        Fraction, Parameter(help="Frames per second, where INPUT is a folder of images.")
     ] = Fraction(25),
     height: Annotated[
-        int, Parameter(help="Most lines of picture to fetch, where INPUT is an address.")
+        int, Parameter(help="Greatest height to fetch, in pixels, where INPUT is an address.")
     ] = 720,
 ) -> None:
-    """Draw detections on a video, with its sound: INPUT is a file, an address, a camera's number or a folder."""
+    """Draw detections on a video and keep its sound.
+
+    INPUT is a file, an address, a folder of images or a camera's number.
+    """
     if len(inputs) != (1 if from_table else 2):
         raise InputError("video: want WEIGHTS INPUT, or --from TABLE and INPUT")
-    import numpy as np
+    from harness.video.job import VideoJob, run_video_job
 
-    from evaluate.tracking.video_table import Footage
-    from harness.video.download import fetch, is_address
-    from harness.video.inputs import open_input
-    from harness.video.job import KEEP_MIN, film
-    from harness.video.pipeline import Finder, shown
-    from submit.csv import formats
-
-    where = inputs[-1]
-    if is_address(where):
-        with download_bar() as show:
-            where = str(fetch(where, out.parent, height=height, progress=show))
-    if from_table:
-        boxes: Finder | Footage = Footage.load(from_table)
-    else:
-        from harness.inference.backends import open_model
-        from harness.video.detect import finder
-        from harness.weights.catalogue import resolve_weights
-
+    if not from_table:
         one_thread_per_photo()
-        model, trained, precision = open_model(resolve_weights(inputs[0]), device, "auto")
-        boxes = finder(
-            model,
-            size=size or trained,
-            precision=precision,
-            conf_min=min(conf, KEEP_MIN),
-            iou_max=iou,
-        )
-    made = film(
-        lambda: open_input(where, rate),
+    job = VideoJob(
+        inputs[-1],
         out,
-        boxes,
-        conf=conf,
+        weights=None if from_table else inputs[0],
+        table=from_table,
+        csv=csv,
+        npz=npz,
         track=track,
-        bar=lambda what, total: bar(None, desc=what, total=total, unit="frame"),
+        conf_min=conf,
+        iou_max=iou,
+        size=size,
+        device=device,
+        rate=rate,
+        height_max=height,
     )
-    if npz:
-        made.footage.save(npz)
-    drawn = made.footage.take(shown(made.footage, conf))
-    if csv:
-        formats.write(drawn, csv)
-    objects = f" of {len(np.unique(drawn.track)):,} objects" if track else ""
-    damaged = (
-        f"; {made.damaged:,} parts of the input were missing or damaged" if made.damaged else ""
-    )
-    print(f"{out}: {len(drawn.image_ids):,} pictures, {len(drawn):,} boxes{objects}{damaged}")
+    summary = run_video_job(job, bars)
+
+    parts = [f"{out}: {summary.frames:,} frames, {summary.boxes:,} boxes"]
+    if summary.objects is not None:
+        parts.append(f" of {summary.objects:,} objects")
+    if summary.damaged:
+        parts.append(f"; {summary.damaged:,} parts of the input were missing or damaged")
+    print("".join(parts))

@@ -78,7 +78,7 @@ def write_report(folder: Path, out: Path) -> Headline | None:
         recipe=run.recipe.read_text() if run.recipe in present else "",
         files={path.name: (run.described[path], stat.st_size) for path, stat in present.items()},
         **_on_photos(run, origin, score),
-        **_filmed(run),
+        **_video(run),
     )
     with written_whole(out) as scratch:
         scratch.write_text(page, encoding="utf-8")
@@ -119,15 +119,15 @@ def _on_photos(run: Run, origin: dict[str, Any], score: dict[str, Any]) -> dict[
     }
 
 
-def _filmed(run: Run) -> dict[str, Any]:
-    """The moments of the run's film, or why there are none."""
-    values: dict[str, Any] = {"film": None, "film_note": ""}
+def _video(run: Run) -> dict[str, Any]:
+    """The moments of the run's video, or why there are none."""
+    values: dict[str, Any] = {"video": None, "video_note": ""}
     if not any(path.is_file() for path in (run.video, run.video_table)):
         return values
     try:
-        return values | {"film": contact_sheet(run)}
+        return values | {"video": contact_sheet(run)}
     except InputError as error:  # half of it is gone, or PyAV is
-        return values | {"film_note": str(error)}
+        return values | {"video_note": str(error)}
 
 
 def _best_first(per_class: dict[str, float | None]) -> list[tuple[str, float | None]]:

@@ -1,24 +1,28 @@
-"""Moments of the film that `harness video` made in a run's folder, as pictures."""
+"""Moments of the video that `harness video` made in a run's folder, for the page of the run.
+
+The moments with the most boxes, and of what is left those the detector is least sure of, as the
+video shows them. evaluate.tracking.highlights says how they are chosen.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from evaluate.exceptions import InputError
-from evaluate.tracking.highlights import counts, doubt, peaks, spacing
-from evaluate.tracking.video_table import Footage
+from evaluate.tables import Array
+from evaluate.tracking.highlights import boxes_per_frame, moments, spacing, uncertainty
+from evaluate.tracking.video_detections import DRAWN_CONF_MIN, VideoDetections, drawn_mask
 from harness.images.letterbox import Image
 from harness.report.gallery import picture_uri
 from harness.run_folder import Run
 
-CONF = 0.25  # boxes of a lower score are not drawn, where `harness video` was not told otherwise
-SIDE = 720  # pixels of a picture's longer side
+SIDE = 720  # pixels of a frame's longer side
 
 
 @dataclass(frozen=True)
 class Still:
-    time: str  # of the film, minutes and seconds
-    what: str  # boxes, their scores and the doubt about them
+    time: str  # in the video, minutes and seconds
+    caption: str  # boxes, their scores and the uncertainty about them
     image_id: str
     uri: str  # data:image/jpeg
     aspect: float  # width / height
@@ -27,57 +31,56 @@ class Still:
 @dataclass(frozen=True)
 class ContactSheet:
     length: str
-    pictures: int
+    frames: int
     boxes: int
-    objects: int  # 0 where nobody tracked them
-    conf: float  # boxes with a lower score are left out, those of objects aside
+    objects: int  # 0 where they were not tracked
+    conf: float  # boxes with a lower score are left out, except those of objects
     apart: float  # seconds, at least, between stills
-    rows: dict[str, list[Still]]
+    rows: dict[str, list[Still]]  # by kind
 
 
 def contact_sheet(run: Run) -> ContactSheet:
-    """The moments with the most boxes and, of the others, with the most uncertain ones, as the film shows them.
+    """The moments with the most boxes and, of the others, with the most uncertain ones.
 
-    Raises InputError when film or table is gone, damaged or of another video, and where PyAV is
-    missing.
+    Raises InputError when video or table is missing, damaged or of another video, and without PyAV.
     """
-    from harness.video.pipeline import shown
+    # The package raises where PyAV is missing; the rest of the page does without it.
     from harness.video.stills import stills
 
     for path, option in ((run.video, "--out"), (run.video_table, "--npz")):
         if not path.is_file():
             raise InputError(f"{path.name} is missing, which `harness video {option}` writes")
-    footage = Footage.load(run.video_table)
-    footage = footage.take(shown(footage, CONF))
-    boxes, bits = counts(footage), doubt(footage)
-    busy = peaks(boxes, footage)
-    unsure = peaks(bits, footage, besides=busy)
+    video = VideoDetections.load(run.video_table)
+    video = video.take(drawn_mask(video, DRAWN_CONF_MIN))
 
-    shots = stills(run.video, footage, busy + unsure)  # one at a time: a picture is large
-    seen = [
-        _still(footage, row, bits[row], image)
-        for row, image in zip(busy + unsure, shots, strict=True)
+    bits = uncertainty(video)
+    most = moments(boxes_per_frame(video), video)
+    unsure = moments(bits, video, besides=most)
+    images = stills(run.video, video, most + unsure)  # one at a time: a frame is large
+    sheet = [
+        _still(video, row, bits, image) for row, image in zip(most + unsure, images, strict=True)
     ]
-    rows = {"Most detections": seen[: len(busy)], "Most uncertain": seen[len(busy) :]}
+    rows = {"Most detections": sheet[: len(most)], "Most uncertain": sheet[len(most) :]}
     return ContactSheet(
-        length=_clock(float(np.ptp(footage.time))),
-        pictures=len(footage.image_ids),
-        boxes=len(footage),
-        objects=len(np.unique(footage.track[footage.track > 0])),
-        conf=CONF,
-        apart=spacing(footage),
+        length=_clock(float(np.ptp(video.time))),
+        frames=len(video.image_ids),
+        boxes=len(video),
+        objects=len(np.unique(video.track[video.track > 0])),
+        conf=DRAWN_CONF_MIN,
+        apart=spacing(video),
         rows={kind: row for kind, row in rows.items() if row},
     )
 
 
-def _still(footage: Footage, row: int, bits: float, image: Image) -> Still:
-    scores = footage.score[footage.image == row]
+def _still(video: VideoDetections, row: int, bits: Array, image: Image) -> Still:
+    scores = video.score[video.image == row]
     boxes = f"{len(scores):,} box{'es' if len(scores) != 1 else ''}"
     low, high = f"{scores.min():.2f}", f"{scores.max():.2f}"
+    scored = low if low == high else f"{low} to {high}"
     return Still(
-        time=_clock(float(footage.time[row])),
-        what=f"{boxes} scored {low if low == high else f'{low} to {high}'}, {bits:.2f} bit",
-        image_id=footage.image_ids[row],
+        time=_clock(float(video.time[row])),
+        caption=f"{boxes} scored {scored}, {bits[row]:.2f} bit",
+        image_id=video.image_ids[row],
         uri=picture_uri(image, SIDE),
         aspect=image.shape[1] / image.shape[0],
     )

@@ -1,4 +1,7 @@
-"""Detections over moving pictures: decode, detect, draw, encode. PyAV and yt-dlp come with the extra `video`."""
+"""Detections on videos: decode, detect, track, draw, encode.
+
+PyAV and yt-dlp come with the extra `video`.
+"""
 
 import importlib.util
 

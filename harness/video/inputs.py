@@ -1,4 +1,4 @@
-"""What a person may name as INPUT: a file, a folder of pictures, a camera."""
+"""What a person may name as INPUT: a video file, a folder of images, or a camera."""
 
 import re
 import threading
@@ -15,25 +15,29 @@ from evaluate.exceptions import InputError
 from evaluate.exchange.names import PHOTO_SUFFIXES
 from harness.images.photos import read_photo
 from harness.video.shots import Shots
-from harness.video.source import Event, Picture, Source, VideoFile
-from harness.video.yuv import Colours, from_rgb
+from harness.video.source import Event, Frame, VideoSource
+from harness.video.video_file import VideoFile
+from harness.video.yuv import ColourTags, rgb_to_planes
 
 
-def open_input(text: str, rate: Fraction) -> Source:
-    """A camera's number, a folder of pictures shown at `rate` a second, or a video file. Raises InputError."""
+def open_input(text: str, rate: Fraction) -> VideoSource:
+    """A camera's number, a folder of images shown at `rate` per second, or a video file.
+
+    Raises InputError when it cannot be opened.
+    """
     if text.isdigit():
         return Camera(int(text))
     path = Path(text)
-    return PictureFolder(path, rate) if path.is_dir() else VideoFile(path)
+    return ImageFolder(path, rate) if path.is_dir() else VideoFile(path)
 
 
-class _Silent:
-    """An input of pictures alone."""
+class _FramesOnly:
+    """A video source without sound, subtitles or anything else."""
 
     total: int | None = None
     live = False
     pixel_aspect = Fraction(1)
-    colours = Colours()
+    colours = ColourTags()
     damaged = 0
 
     def __init__(self, rate: Fraction, time_base: Fraction):
@@ -46,40 +50,47 @@ class _Silent:
         """Nothing is open."""
 
 
-class PictureFolder(_Silent):
-    """The pictures of a folder, in the order of the numbers in their names, under their names in tables."""
+class ImageFolder(_FramesOnly):
+    """The images of a folder, in the order of the numbers in their names.
+
+    In tables they go by their file names.
+    """
 
     def __init__(self, folder: Path, rate: Fraction):
+        """Raises InputError for a folder without an image."""
         super().__init__(rate, 1 / rate)
-        found = (path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
-        self._paths = sorted(found, key=lambda path: _by_number(path.name))
+        images = (path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
+        self._paths = sorted(images, key=lambda path: _numbers_as_numbers(path.name))
         self.total = len(self._paths)
         if not self._paths:
-            raise InputError(f"{folder}: want a folder of pictures, there is none")
+            raise InputError(f"{folder}: want a folder of images, there is none in it")
 
     def image_id(self, index: int) -> str:
         return self._paths[index].name
 
     def events(self) -> Generator["Event", None, None]:
-        """Raises InputError for a picture that cannot be read or is of another size than the first."""
+        """Raises InputError for an image that cannot be read or has another size than the first."""
         shape, shots = read_photo(self._paths[0]).shape, Shots()
         for index, path in enumerate(self._paths):
             image = read_photo(path)
             if image.shape != shape:
-                there, wanted = (f"{w} x {h}" for h, w, _ in (image.shape, shape))
-                raise InputError(
-                    f"{path}: want {wanted} pixels as {self._paths[0].name} has, there are {there}"
-                )
-            planes = from_rgb(image, self.colours)
-            yield Picture(index, index, 1, planes, (shape[0], shape[1]), shots.number(planes))
+                given, wanted = (f"{w} x {h}" for h, w, _ in (image.shape, shape))
+                first = self._paths[0].name
+                raise InputError(f"{path}: want {wanted} pixels like {first}, it has {given}")
+            planes = rgb_to_planes(image, self.colours)
+            yield Frame(index, index, 1, planes, (shape[0], shape[1]), shots.shot_of(planes))
 
 
-class Camera(_Silent):
-    """A camera of this machine, until `stop` is called. A picture's time is when it came, in milliseconds."""
+class Camera(_FramesOnly):
+    """A camera of this machine, until `stop` is called.
+
+    The time of a frame is when it came, in milliseconds.
+    """
 
     live = True
 
     def __init__(self, number: int | str):
+        """Raises InputError for a camera that OpenCV cannot open."""
         self._name = number
         self._capture = cv2.VideoCapture(number)
         if not self._capture.isOpened():
@@ -98,20 +109,21 @@ class Camera(_Silent):
         self._capture.release()
 
     def events(self) -> Generator["Event", None, None]:
-        """Raises InputError when no picture comes at all."""
-        start, last, index, shots = time.monotonic(), -1, 0, Shots()
+        """Raises InputError when no frame comes at all."""
+        start, pts, index, shots = time.monotonic(), -1, 0, Shots()
         while not self._stopped.is_set():
-            came, image = self._capture.read()
+            came, bgr = self._capture.read()
             if not came:
                 break
-            last = max(last + 1, round(1000 * (time.monotonic() - start)))
-            planes = from_rgb(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), self.colours)
-            yield Picture(index, last, 0, planes, image.shape[:2], shots.number(planes))
+            milliseconds = round(1000 * (time.monotonic() - start))
+            pts = max(pts + 1, milliseconds)  # two frames within one millisecond stay apart
+            planes = rgb_to_planes(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), self.colours)
+            yield Frame(index, pts, 0, planes, bgr.shape[:2], shots.shot_of(planes))
             index += 1
         if not index:
-            raise InputError(f"camera {self._name}: no picture came")
+            raise InputError(f"camera {self._name}: no frame came")
 
 
-def _by_number(name: str) -> list[tuple[int, str]]:
-    """A key that puts frame_2 before frame_10."""
+def _numbers_as_numbers(name: str) -> list[tuple[int, str]]:
+    """A key that sorts frame_2 before frame_10."""
     return [(int(digits or 0), text) for text, digits in re.findall(r"(\D*)(\d*)", name)]

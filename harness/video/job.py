@@ -1,76 +1,92 @@
-"""`harness video`: one pass over a video, or two where boxes are steadied with what comes later."""
+"""`harness video` as one call: from what a person names to the video, the CSV and the table."""
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-from evaluate.tracking.tracker import Tracker, steady
-from evaluate.tracking.video_table import Footage
-from harness.video.inputs import Camera
-from harness.video.pipeline import Finder, detected, render, replayed, scan, steadied
-from harness.video.source import Source
-from harness.video.writer import want_format
+import numpy as np
 
-KEEP_MIN = 0.05  # score of the boxes that a table keeps: --track and a later --conf start from them
+from evaluate.progress import Progress, silent
+from evaluate.tracking.video_detections import DRAWN_CONF_MIN, VideoDetections, drawn_mask
+from harness.video.annotate import annotate
+from harness.video.download import fetch, is_address
+from harness.video.inputs import open_input
+from harness.video.pipeline import FrameDetector
+from submit.csv import formats
 
-Bar = Callable[
-    [str, int | None], AbstractContextManager[Any]
-]  # what is done, how many pictures -> a progress bar
+KEPT_CONF_MIN = 0.05  # of the boxes that a table keeps: --track and a later --conf start from them
 
 
 @dataclass(frozen=True)
-class Film:
-    """What came of it."""
+class VideoJob:
+    """What to read, what to draw, and where to write it."""
 
-    footage: Footage
-    damaged: int  # pictures and stretches of the input that were missing or could not be read whole
+    video_input: str  # a file, an address, a folder of images or a camera's number
+    out: Path  # .mp4, .m4v, .mov or .mkv
+    weights: str | None = None  # whatever `harness.weights` can resolve; None to draw `table`
+    table: Path | None = None  # .npz
+    csv: Path | None = None
+    npz: Path | None = None
+    track: bool = False
+    conf_min: float = DRAWN_CONF_MIN
+    iou_max: float = 0.45
+    size: int | None = None  # long side in pixels for the network, None: as trained
+    device: str = "auto"
+    rate: Fraction = Fraction(25)  # frames per second of a folder of images
+    height_max: int = 720  # lines of a video that is fetched from an address
 
 
-def film(
-    open_source: Callable[[], Source],
-    out: Path,
-    boxes: Finder | Footage,
-    *,
-    conf: float,
-    track: bool,
-    bar: Bar,
-) -> Film:
-    """Draw what a detector finds, or what a table says, on a video; write it to `out`, whole or not at all.
+@dataclass(frozen=True)
+class VideoSummary:
+    """What was drawn."""
 
-    A file is tracked in two passes, so that each box knows what comes later; a camera as it goes.
+    frames: int
+    boxes: int
+    objects: int | None  # None where they were not tracked
+    damaged: int  # parts of the input that were missing or damaged
+
+
+def run_video_job(job: VideoJob, progress: Progress = silent) -> VideoSummary:
+    """Fetch where need be, detect or load a table, draw, and write all the files that are wanted.
+
+    Raises InputError for wrong input, JobError for what could not be finished.
     """
-    want_format(out)
-    if isinstance(boxes, Footage):
-        footage = boxes
-    else:
-        with _opened(open_source) as source, bar("detect", source.total) as shown:
-            steps, classes = detected(source, boxes), boxes.classes
-            if not track or source.live:
-                if track:
-                    steps = steadied(source, steps, Tracker(len(classes), conf))
-                footage = render(source, steps, classes, out, conf, shown.update)
-                return Film(footage, source.damaged)
-            footage = scan(source, steps, classes, shown.update)
-    if track:
-        footage = steady(footage, conf)
-    with _opened(open_source) as source, bar("draw", len(footage.image_ids)) as shown:
-        drawn = render(source, replayed(source, footage), footage.classes, out, conf, shown.update)
-        return Film(drawn, source.damaged)
+    video_input = job.video_input
+    if is_address(video_input):
+        folder = job.out.parent
+        video_input = str(fetch(video_input, folder, height_max=job.height_max, progress=progress))
+
+    annotated = annotate(
+        lambda: open_input(video_input, job.rate),
+        job.out,
+        _boxes(job),
+        conf_min=job.conf_min,
+        track=job.track,
+        progress=progress,
+    )
+    video = annotated.video
+    drawn = video.take(drawn_mask(video, job.conf_min))
+    if job.npz:
+        video.save(job.npz)
+    if job.csv:
+        formats.write(drawn, job.csv)
+
+    objects = len(np.unique(drawn.track)) if job.track else None
+    return VideoSummary(len(drawn.image_ids), len(drawn), objects, annotated.damaged)
 
 
-@contextmanager
-def _opened(open_source: Callable[[], Source]) -> Iterator[Source]:
-    """The source, closed at the end; Ctrl-C ends the recording of a camera as if it were a file's end."""
-    source = open_source()
-    before = signal.getsignal(signal.SIGINT)
-    if isinstance(source, Camera):
-        camera = source
-        signal.signal(signal.SIGINT, lambda number, at: camera.stop())
-    try:
-        yield source
-    finally:
-        signal.signal(signal.SIGINT, before)
-        source.close()
+def _boxes(job: VideoJob) -> FrameDetector | VideoDetections:
+    """Where the boxes come from."""
+    if job.table:
+        return VideoDetections.load(job.table)
+    assert job.weights is not None, "a job has weights or a table"
+    # A table is drawn without a network, and importing torch takes seconds.
+    from harness.video.detect import open_detector
+
+    return open_detector(
+        job.weights,
+        device=job.device,
+        size=job.size,
+        conf_min=min(job.conf_min, KEPT_CONF_MIN),
+        iou_max=job.iou_max,
+    )

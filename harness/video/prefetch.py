@@ -1,4 +1,11 @@
-"""Work in a thread of its own, a little ahead of who needs it."""
+"""Work in a thread of its own, a few items ahead of whoever needs it.
+
+    items ──put──> queue of at most `depth` items ──get──> reader
+
+Both ends block: the worker while the queue is full, the reader while it is empty, so memory stays
+bounded. The end, and an exception of the worker, travel through the queue too, behind the last item:
+the reader sees all that was ready before the failure.
+"""
 
 import contextlib
 import queue
@@ -9,13 +16,14 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def ahead(items: Generator[T, None, None], depth: int) -> Generator[T, None, None]:
-    """The same items, made by a thread that is up to `depth` of them ahead. What it raises is raised here.
+def prefetch(items: Generator[T, None, None], depth: int) -> Generator[T, None, None]:
+    """The same items, produced by a thread that runs up to `depth` of them ahead.
 
-    When the reader leaves early, the thread ends after the item it is at, and `items` is closed.
+    What `items` raises is raised here. When the reader leaves early, the thread ends after the item
+    it is working on, and `items` is closed.
     """
     ready: queue.Queue[T | _End] = queue.Queue(depth)
-    left = threading.Event()
+    reader_left = threading.Event()
 
     def work() -> None:
         failure = None
@@ -23,7 +31,7 @@ def ahead(items: Generator[T, None, None], depth: int) -> Generator[T, None, Non
             with contextlib.closing(items):
                 for item in items:
                     ready.put(item)
-                    if left.is_set():
+                    if reader_left.is_set():
                         return
         except BaseException as error:
             failure = error
@@ -37,13 +45,15 @@ def ahead(items: Generator[T, None, None], depth: int) -> Generator[T, None, Non
         if item.failure is not None:
             raise item.failure
     finally:
-        left.set()
+        reader_left.set()
         while worker.is_alive():
             with contextlib.suppress(queue.Empty):
-                ready.get_nowait()  # it may be waiting for room
+                ready.get_nowait()  # the worker may be waiting for room
             worker.join(0.01)
 
 
 class _End:
+    """No more items; `failure` is what the worker raised, if anything."""
+
     def __init__(self, failure: BaseException | None):
         self.failure = failure

@@ -1,114 +1,122 @@
-"""Pictures as H.264 keeps them: brightness of every pixel, colour of every other one in both directions.
+"""Frames as H.264 keeps them: luma for every pixel, colour for every other one in both directions.
 
-Boxes are drawn on these planes, so that what lies beside a box is not turned into RGB and back, which would cost time
-and a little colour. RGB is made for the detector alone.
+A pixel is not stored as red, green and blue but as Y (luma, how bright), Cb (how much bluer than grey)
+and Cr (how much redder). The eye sees brightness sharper than colour, so chroma is subsampled, which
+is called 4:2:0: each 2 x 2 pixels share one Cb and one Cr. Worked example, a frame of 4 x 6 pixels:
+
+    Y  (4, 6)   Y Y Y Y Y Y        24 bytes, one per pixel
+                Y Y Y Y Y Y
+                Y Y Y Y Y Y
+                Y Y Y Y Y Y
+    Cb (2, 3)   B B B               6 bytes, one per 2 x 2 pixels
+                B B B
+    Cr (2, 3)   R R R               6 bytes
+                R R R
+
+36 bytes instead of the 72 of RGB. They lie one after the other in an array of (4 * 3 / 2, 6), which is
+what `Planes` means. How Y, Cb and Cr are computed from RGB differs between files; ColourTags says.
+
+RGB is made for the detector alone. Boxes are drawn on the planes (harness.video.overlay), so that the
+rest of a frame does not go to RGB and back, which would cost time and a little colour.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import av
 import cv2
 import numpy as np
+from av.video.frame import VideoFrame
 
 from evaluate.tables import Array
-from harness.images.drawing import captions, outlines
 from harness.images.letterbox import Image
 
-Planes = Array  # (h * 3 / 2, w) uint8, h and w even: brightness (h, w), then blueness and redness (h / 2, w / 2)
+Planes = Array  # (h * 3 / 2, w) uint8, h and w even: Y (h, w), then Cb and Cr (h / 2, w / 2)
 
 SCALERS = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}  # H.264's number of a colour matrix -> swscale's
-WEIGHTS = {
+LUMA_WEIGHTS = {  # H.264's number of a colour matrix -> weights of red and blue in luma
     1: (0.2126, 0.0722),
     4: (0.30, 0.11),
     7: (0.212, 0.087),
     9: (0.2627, 0.0593),
-}  # of red and blue in brightness
-WEIGHTS_ELSE = (0.299, 0.114)
+}
+LUMA_WEIGHTS_ELSE = (0.299, 0.114)
+FULL_RANGE = 2
 
 
 @dataclass(frozen=True)
-class Colours:
-    """H.264's numbers for what the planes mean; 2 is "not said", a range of 0 too, 2 is full."""
+class ColourTags:
+    """H.264's numbers for what the planes mean; 2 is "not specified", and so is a range of 0."""
 
     matrix: int = 2
     primaries: int = 2
     transfer: int = 2
-    range: int = 0
+    range: int = 0  # 1: luma uses 16 to 235, chroma 16 to 240; 2: both use 0 to 255
 
-    def of(self, rgb: Image) -> Array:
-        """Brightness, blueness and redness (h, w, 3) uint8 of an RGB image."""
-        kr, kb = WEIGHTS.get(self.matrix, WEIGHTS_ELSE)
-        light = np.array([kr, 1 - kr - kb, kb])
-        blueness, redness = ([0, 0, 1] - light) / (2 - 2 * kb), ([1, 0, 0] - light) / (2 - 2 * kr)
-        full = self.range == 2
+    def ycbcr(self, rgb: Image) -> Array:
+        """Y, Cb and Cr (h, w, 3) uint8 of an RGB image (h, w, 3), at full resolution.
+
+        Y is a weighted mean of red, green and blue. Cb is blue - Y and Cr is red - Y, each divided by
+        its largest possible value times 2, so that it lies within 0.5 of grey, which is at 128.
+        """
+        kr, kb = LUMA_WEIGHTS.get(self.matrix, LUMA_WEIGHTS_ELSE)
+        luma = np.array([kr, 1 - kr - kb, kb])
+        cb, cr = ([0, 0, 1] - luma) / (2 - 2 * kb), ([1, 0, 0] - luma) / (2 - 2 * kr)
+
+        full = self.range == FULL_RANGE
         scale = [1, 1, 1] if full else [219 / 255, 224 / 255, 224 / 255]
-        rows = np.array([light, blueness, redness]) * np.array(scale)[:, None]
-        planes: Array = cv2.transform(rgb, np.column_stack([rows, [0 if full else 16, 128, 128]]))
-        return planes
+        rows = np.array([luma, cb, cr]) * np.array(scale)[:, None]
+        offset = [0 if full else 16, 128, 128]
+        converted: Array = cv2.transform(rgb, np.column_stack([rows, offset]))
+        return converted
 
 
-def from_rgb(image: Image, colours: Colours) -> Planes:
-    """Odd sides get one more row or column, a copy of the last."""
+def rgb_to_planes(image: Image, colours: ColourTags) -> Planes:
+    """(h, w, 3) RGB -> planes. Odd sides get one more row or column, a copy of the last."""
     h, w = image.shape[:2]
     if h % 2 or w % 2:
         image = np.pad(image, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge")
-    frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image))
-    matrix, full = SCALERS.get(colours.matrix), colours.range or None
+    frame = VideoFrame.from_numpy_buffer(np.ascontiguousarray(image))
+    matrix, value_range = SCALERS.get(colours.matrix), colours.range or None
     planes: Planes = frame.to_ndarray(
-        format="yuv420p", dst_colorspace=matrix, dst_color_range=full, threads=1
+        format="yuv420p", dst_colorspace=matrix, dst_color_range=value_range, threads=1
     )
     return planes
 
 
-def to_rgb(planes: Planes, colours: Colours) -> Image:
-    """-> (h, w, 3)."""
-    frame = as_frame(planes)
+def planes_to_rgb(planes: Planes, colours: ColourTags) -> Image:
+    """-> (h, w, 3) RGB."""
+    frame = planes_to_frame(planes)
     frame.colorspace, frame.color_range = colours.matrix, colours.range
     image: Image = frame.to_ndarray(format="rgb24", threads=1)
     return image
 
 
-def as_frame(planes: Planes) -> Any:
-    """A copy for FFmpeg. PyAV's own way takes two rows too few where the height is no multiple of four."""
-    light, *_ = parts = split(planes)
-    frame = av.VideoFrame(light.shape[1], light.shape[0], "yuv420p")
-    for part, place in zip(parts, of_frame(frame), strict=True):
-        place[:] = part
+def planes_to_frame(planes: Planes) -> VideoFrame:
+    """A copy as FFmpeg's frame.
+
+    PyAV's own `from_ndarray` takes two rows too few where the height is not a multiple of four.
+    """
+    parts = split_planes(planes)
+    h, w = parts[0].shape
+    frame = VideoFrame(w, h, "yuv420p")
+    for source, target in zip(parts, frame_planes(frame), strict=True):
+        target[:] = source
     return frame
 
 
-def of_frame(frame: Any) -> list[Array]:
-    """Views of brightness (h, w), blueness and redness (h / 2, w / 2) of FFmpeg's frame."""
-    rows = [np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size) for plane in frame.planes]
-    return [
-        part[: plane.height, : plane.width] for part, plane in zip(rows, frame.planes, strict=True)
-    ]
+def frame_planes(frame: VideoFrame) -> list[Array]:
+    """Writable views of Y (h, w), Cb and Cr (h / 2, w / 2) of FFmpeg's frame."""
+    views = []
+    for plane in frame.planes:
+        buffer: Any = plane
+        rows = np.frombuffer(buffer, np.uint8).reshape(-1, plane.line_size)  # padded on the right
+        views.append(rows[: plane.height, : plane.width])
+    return views
 
 
-def split(planes: Planes) -> list[Array]:
-    """Views of brightness (h, w), blueness and redness (h / 2, w / 2)."""
+def split_planes(planes: Planes) -> list[Array]:
+    """Views of Y (h, w), Cb and Cr (h / 2, w / 2)."""
     w = planes.shape[1]
     h = planes.shape[0] * 2 // 3
-    light, blueness, redness = np.split(planes.reshape(-1), [h * w, h * w * 5 // 4])
-    return [light.reshape(h, w), blueness.reshape(h // 2, w // 2), redness.reshape(h // 2, w // 2)]
-
-
-def draw(
-    parts: Sequence[Array], colours: Colours, xyxy: Array, labels: Array, texts: Sequence[str]
-) -> None:
-    """Boxes and captions on brightness and tints, in place, as `harness.images.drawing.draw_boxes` draws them on RGB."""
-    light, *tints = parts
-    for (x1, y1), (x2, y2), colour, thick in outlines(light, xyxy, labels):
-        bright, *tinted = colours.of(np.array([[colour]], np.uint8))[0, 0].tolist()
-        cv2.rectangle(light, (x1, y1), (x2, y2), bright, thick)
-        for tint, value in zip(tints, tinted, strict=True):
-            cv2.rectangle(tint, (x1 // 2, y1 // 2), (x2 // 2, y2 // 2), value, (thick + 1) // 2)
-    for x, y, plate in captions(light, xyxy, labels, texts):
-        x, y, (h, w) = x // 2, y // 2, (side // 2 for side in plate.shape[:2])
-        large = colours.of(plate[: 2 * h, : 2 * w])
-        small = cv2.resize(large, (w, h), interpolation=cv2.INTER_AREA)
-        light[2 * y : 2 * (y + h), 2 * x : 2 * (x + w)] = large[..., 0]
-        for channel, tint in enumerate(tints, start=1):
-            tint[y : y + h, x : x + w] = small[..., channel]
+    luma, cb, cr = np.split(planes.reshape(-1), [h * w, h * w * 5 // 4])
+    return [luma.reshape(h, w), cb.reshape(h // 2, w // 2), cr.reshape(h // 2, w // 2)]
