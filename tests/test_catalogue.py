@@ -35,6 +35,7 @@ from harness.weights.catalogue import (
 from harness.weights.inspection import inspect_weights, inspection_text
 from models.yolov5 import YoloV5
 from tests import test_data_download, test_weights
+from tests.progress import Tasks
 from tests.test_data_download import CONTENT, url_of
 
 server, as_official = test_data_download.server, test_weights.as_official
@@ -92,14 +93,11 @@ def test_the_cache_folder_is_chosen_by_the_environment(cache, monkeypatch, tmp_p
 
 def test_a_file_is_fetched_once_and_then_found(published, cache):
     assert find_fetched("f5") is None and published_files()["weights"][0]["path"] is None
-    told = []
-    assert (
-        fetch_weights("f5", progress=lambda *p: told.append(p))
-        == cache / "f"
-        == find_fetched("f5")
-        == fetch_weights("f5")
-    )
-    assert (cache / "f").read_bytes() == CONTENT and told[-1] == (len(CONTENT), len(CONTENT))
+    tasks = Tasks()
+    path = fetch_weights("f5", progress=tasks)
+    assert path == cache / "f" == find_fetched("f5") == fetch_weights("f5")
+    assert (cache / "f").read_bytes() == CONTENT
+    assert tasks.done == tasks.totals == {"fetch": len(CONTENT)}
     assert published.asked == [None]
     (row,) = published_files()["weights"]
     assert (row["path"], row["url"], row["licence"]) == (

@@ -2,6 +2,8 @@
 
 import hashlib
 import xml.etree.ElementTree as ET
+from contextlib import contextmanager
+from itertools import count
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from harness.data import demo, demo_shapes
 from harness.data.dataset import load_split, open_data
 from harness.data.demo import draw_scene, make_demo
 from harness.data.doctor import diagnose
+from tests.progress import Tasks
 
 
 @pytest.fixture(scope="module")
@@ -131,21 +134,23 @@ def test_it_writes_to_a_new_folder_whole_or_not_at_all(tmp_path):
     with pytest.raises(InputError, match="want a new or empty folder"):
         make_demo(tmp_path / "full")
 
-    def stop(jobs):
-        yield from jobs[:2]
-        raise KeyboardInterrupt
+    @contextmanager
+    def stop_at_two(task, **options):
+        photos = count(1)
+
+        def advance(units):
+            if next(photos) == 2:
+                raise KeyboardInterrupt
+
+        yield advance
 
     with pytest.raises(KeyboardInterrupt):
-        make_demo(tmp_path / "new", train=4, val=1, test=1, progress=stop)
+        make_demo(tmp_path / "new", train=4, val=1, test=1, progress=stop_at_two)
     assert not (tmp_path / "new").exists()
     (tmp_path / "new").mkdir()
-    seen = []
-    make_demo(
-        tmp_path / "new",
-        train=2,
-        val=1,
-        test=1,
-        progress=lambda jobs: (seen.append(j) or j for j in jobs),
-    )
-    assert seen == [("train", 0), ("train", 1), ("val", 0), ("test", 0)]
+    tasks = Tasks()
+    make_demo(tmp_path / "new", train=2, val=1, test=1, progress=tasks)
+    assert tasks.done == tasks.totals == {"draw": 4}
+    photos = sorted(path.stem for path in (tmp_path / "new/JPEGImages").iterdir())
+    assert photos == ["test_0000", "train_0000", "train_0001", "val_0000"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "new"]

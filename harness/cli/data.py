@@ -6,7 +6,7 @@ from pathlib import Path
 from cyclopts import App
 
 from evaluate.exceptions import JobError
-from harness.cli.options import AsJson, Images, bar, download_bar
+from harness.cli.options import AsJson, Images, bars
 
 data_app = App(name="data", help="Make, fetch or check a data set.")
 
@@ -16,7 +16,7 @@ def demo_command(out: Path, /, *, seed: int = 0) -> None:
     """Draw the demo data set: 680 scenes of six kinds of objects in VOC layout."""
     from harness.data.demo import make_demo
 
-    make_demo(out, seed=seed, progress=lambda items: bar(items, desc="draw"))
+    make_demo(out, seed=seed, progress=bars)
     print(f"{out}: demo data set with splits train, val, test")
 
 
@@ -25,8 +25,7 @@ def voc2007_command(out: Path, /) -> None:
     """Fetch and verify VOC 2007 trainval and test (870 MB); goes on where it stopped."""
     from harness.data.voc2007 import fetch
 
-    with download_bar() as show:
-        root = fetch(out, progress=show)
+    root = fetch(out, progress=bars)
     print(f"{root}: VOC 2007, verified")
 
 
@@ -35,7 +34,7 @@ def check_data_command(data: Path, /, *, images: Images = None, as_json: AsJson 
     """Look for what is wrong in a data set: every problem with file and line. Exit status 1 if training would fail."""
     from harness.data.doctor import diagnose
 
-    found = diagnose(data, images=images, progress=lambda photos: bar(photos, desc="look"))
+    found = diagnose(data, images=images, progress=bars)
     print(json.dumps(found.as_dict()) if as_json else "\n".join(found.lines()))
     if found.errors:
         raise JobError(f"{data}: {len(found.errors)} errors; training and scoring need them mended")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from harness.cli.options import AsJson, download_bar
+from harness.cli.options import AsJson, bars
 
 weights_app = App(
     name="weights",
@@ -35,8 +35,7 @@ def fetch_weights_command(
     """Fetch and verify one published weight file; goes on where it stopped."""
     from harness.weights.catalogue import CATALOGUE, fetch_weights
 
-    with download_bar() as show:
-        path = fetch_weights(name, from_file=from_file, progress=show)
+    path = fetch_weights(name, from_file=from_file, progress=bars)
     print(f"{path}: {name}, verified; its licence is {CATALOGUE[name].licence}")
 
 

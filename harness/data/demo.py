@@ -7,7 +7,6 @@ photos never changes the first ones.
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import cv2
 import numpy as np
 
 from evaluate.exceptions import InputError
+from evaluate.progress import Progress, silent
 from evaluate.tables import Array
 from harness.data import demo_shapes
 
@@ -56,11 +56,11 @@ def make_demo(
     train: int = 480,
     val: int = 100,
     test: int = 100,
-    progress: Callable[[list[Job]], Iterable[Job]] = iter,
+    progress: Progress = silent,
 ) -> None:
     """Write the set to `out`, whole or not at all: Annotations, JPEGImages, ImageSets/Main, classes.txt.
 
-    progress: wraps the list of photos as they are made (tqdm does). Raises InputError when `out` holds something.
+    Raises InputError when `out` holds something.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: want a new or empty folder for the demo set, something is there")
@@ -70,14 +70,16 @@ def make_demo(
         (scratch / folder).mkdir(parents=True)
     counts = dict(zip(SPLITS, (train, val, test), strict=True))
     jobs = [(split, i) for split in SPLITS for i in range(counts[split])]
-    for split, i in progress(jobs):
-        photo, things = draw_scene(np.random.default_rng([seed, SPLITS.index(split), i]))
-        stem = f"{split}_{i:04d}"
-        encoded = cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-        (scratch / "JPEGImages" / f"{stem}.jpg").write_bytes(encoded.tobytes())
-        (scratch / "Annotations" / f"{stem}.xml").write_text(
-            _xml(f"{stem}.jpg", photo.shape, things)
-        )
+    with progress("draw", total=len(jobs), unit="photo") as advance:
+        for split, i in jobs:
+            photo, things = draw_scene(np.random.default_rng([seed, SPLITS.index(split), i]))
+            stem = f"{split}_{i:04d}"
+            encoded = cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+            (scratch / "JPEGImages" / f"{stem}.jpg").write_bytes(encoded.tobytes())
+            (scratch / "Annotations" / f"{stem}.xml").write_text(
+                _xml(f"{stem}.jpg", photo.shape, things)
+            )
+            advance(1)
     for split, count in counts.items():
         stems = "".join(f"{split}_{i:04d}\n" for i in range(count))
         (scratch / "ImageSets" / "Main" / f"{split}.txt").write_text(stems)

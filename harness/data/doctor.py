@@ -2,7 +2,6 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from io import BytesIO
@@ -18,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from evaluate.exceptions import InputError
 from evaluate.exchange.rows import Size
+from evaluate.progress import Progress, silent
 from harness.data.layout import open_reader
 from harness.data.records import AnnotationReader, Object, Problem, Record, unusable
 from harness.images.photo_files import orientation
@@ -109,12 +109,9 @@ def diagnose(
     data: Path,
     *,
     images: Path | None = None,
-    progress: Callable[[list[Any]], Iterable[Any]] = iter,
+    progress: Progress = silent,
 ) -> Diagnosis:
-    """Read every annotation and decode every photo of every split. Wrong data is listed, never raised.
-
-    progress: wraps the list of photos as they are decoded (tqdm does).
-    """
+    """Read every annotation and decode every photo of every split. Wrong data is listed, not raised."""
     try:
         source = open_reader(data, images)
         classes, splits = source.classes(), source.splits()
@@ -136,9 +133,14 @@ def diagnose(
         for image_id, path in listed.items()
         if path.is_file()
     }
-    with ThreadPoolExecutor(THREADS) as pool:
-        futures = [pool.submit(_examine, path, image_id) for path, image_id in paths.items()]
-        examined = dict(zip(paths, (future.result() for future in progress(futures)), strict=True))
+    examined = {}
+    with (
+        ThreadPoolExecutor(THREADS) as pool,
+        progress("decode", total=len(paths), unit="photo") as advance,
+    ):
+        for path, photo in zip(paths, pool.map(_examine, paths, paths.values()), strict=True):
+            examined[path] = photo
+            advance(1)
     summaries = {}
     for split, listed in photos.items():
         seen = {image_id: examined[path] for image_id, path in listed.items() if path in examined}

@@ -3,22 +3,18 @@
 import hashlib
 import os
 import time
-from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from evaluate.exceptions import DownloadError
+from evaluate.progress import Progress, silent
 
 CHUNK = 1 << 18  # bytes
 TIMEOUT = 30  # seconds without a byte
 PAUSE = 2.0  # seconds between two tries
 TRIES = 5  # in a row that bring nothing
-
-Progress = Callable[
-    [int, int], None
-]  # bytes there so far, bytes of the whole file (0 when the server does not say)
 
 
 def download(
@@ -28,7 +24,7 @@ def download(
     md5: str = "",
     sha256: str = "",
     by_hand: str = "",
-    progress: Progress = lambda done, total: None,
+    progress: Progress = silent,
 ) -> None:
     """Make `path` the file at `url`, unless a file with the right hash is there already.
 
@@ -93,12 +89,13 @@ def _fetch(url: str, part: Path, progress: Progress) -> bool:
             have = 0
             file.truncate(0)
         length = response.headers.get("Content-Length")
-        total = have + int(length) if length else 0
-        while chunk := response.read(CHUNK):
-            file.write(chunk)
-            have += len(chunk)
-            progress(have, total)
-    return have == total or not length
+        total = have + int(length) if length else None  # None: the server does not say
+        with progress("fetch", total=total, unit="B", done=have) as advance:
+            while chunk := response.read(CHUNK):
+                file.write(chunk)
+                have += len(chunk)
+                advance(len(chunk))
+    return total is None or have == total
 
 
 def _digest(path: Path, kind: str) -> str:

@@ -10,7 +10,8 @@ import tarfile
 from pathlib import Path
 
 from evaluate.exceptions import InputError
-from harness.data.download import Progress, download
+from evaluate.progress import Progress, silent
+from harness.data.download import download
 from harness.data.records import VOC_CLASSES
 
 SITE = "http://host.robots.ox.ac.uk/pascal/VOC/voc2007/"
@@ -21,11 +22,11 @@ ARCHIVES = {  # name -> md5; about 0.45 GB each
 REPORT_TRAIN, REPORT_VAL = 3755, 1254  # photos in the reports' lists
 
 
-def fetch(out: Path, *, progress: Progress = lambda done, total: None) -> Path:
+def fetch(out: Path, *, progress: Progress = silent) -> Path:
     """The data set in VOC layout at out/VOC2007, downloaded and unpacked unless it is there; returns that folder.
 
-    An archive that lies in `out` is used in place of a download, and every archive is left there. progress: gets
-    bytes so far and in all, file by file. Raises DownloadError when an archive cannot be had.
+    An archive that lies in `out` is used in place of a download, and every archive is left there.
+    Raises DownloadError when an archive cannot be had.
     """
     root = out / "VOC2007"
     if not root.exists():

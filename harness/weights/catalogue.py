@@ -15,7 +15,8 @@ from typing import Any
 
 from evaluate.exceptions import InputError
 from evaluate.files import written_whole
-from harness.data.download import Progress, download
+from evaluate.progress import Progress, silent
+from harness.data.download import download
 
 MB = 2**20
 _YOLOV5 = "https://github.com/ultralytics/yolov5/releases/download/v7.0/"
@@ -131,9 +132,7 @@ def find_fetched(name: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def fetch_weights(
-    name: str, *, from_file: Path | None = None, progress: Progress = lambda done, total: None
-) -> Path:
+def fetch_weights(name: str, *, from_file: Path | None = None, progress: Progress = silent) -> Path:
     """A published file, checked: the copy here, else `from_file`, else from the network.
 
     A download goes on where an earlier one stopped; a copy is in place whole or not at all. Raises
