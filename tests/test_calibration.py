@@ -18,11 +18,11 @@ def measured(*scored, truth=ONE_CAT):
 
 def test_error_is_the_gap_of_each_bin_averaged_over_detections():
     # bin from 0.8: mean score 0.85, one hit of two; bin from 0.2: mean score 0.2, none of one
-    found = measured((0.875, HIT), (0.825, ALARM), (0.2, ALARM))
-    assert found.count.tolist() == [0, 0, 1, 0, 0, 0, 0, 0, 2, 0]
-    assert found.score[8] == pytest.approx(0.85) and found.hits[8] == 0.5
-    assert found.error == pytest.approx((2 * 0.35 + 1 * 0.2) / 3)
-    assert found.excess == pytest.approx((2 * 0.35 + 1 * 0.2) / 3)
+    calibrated = measured((0.875, HIT), (0.825, ALARM), (0.2, ALARM))
+    assert calibrated.count.tolist() == [0, 0, 1, 0, 0, 0, 0, 0, 2, 0]
+    assert calibrated.score[8] == pytest.approx(0.85) and calibrated.hits[8] == 0.5
+    assert calibrated.error == pytest.approx((2 * 0.35 + 1 * 0.2) / 3)
+    assert calibrated.excess == pytest.approx((2 * 0.35 + 1 * 0.2) / 3)
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ def test_the_interval_is_of_the_error_over_drawn_photos(rows, interval):
 
 
 def test_scores_too_high_and_too_low_cancel_in_the_excess_alone():
-    found = measured((0.75, HIT), (0.25, ALARM))
-    assert found.error == 0.25 and found.excess == 0
+    calibrated = measured((0.75, HIT), (0.25, ALARM))
+    assert calibrated.error == 0.25 and calibrated.excess == 0
 
 
 @pytest.mark.parametrize("tenth", range(11))
@@ -69,28 +69,28 @@ def test_what_hits_a_difficult_truth_is_left_out():
 
 
 def test_nothing_to_measure_has_no_error():
-    found = measured()
-    assert found.error is None and found.excess is None and not found.count.any()
+    calibrated = measured()
+    assert calibrated.error is None and calibrated.excess is None and not calibrated.count.any()
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_bins_add_up_to_the_detections_that_count_and_their_hits(seed):
     matches = match(*random_tables(seed))
-    found = calibration(matches)
+    calibrated = calibration(matches)
     counts = ~matches.neutral(0.5)
-    assert found.count.sum() == counts.sum()
-    assert np.nansum(found.count * found.hits) == pytest.approx(matches.hits(0.5).sum())
-    assert np.nansum(found.count * found.score) == pytest.approx(
+    assert calibrated.count.sum() == counts.sum()
+    assert np.nansum(calibrated.count * calibrated.hits) == pytest.approx(matches.hits(0.5).sum())
+    assert np.nansum(calibrated.count * calibrated.score) == pytest.approx(
         matches.score[counts].sum(dtype=np.float64)
     )
-    assert abs(found.excess) <= found.error + 1e-12 <= 1 + 1e-12
+    assert abs(calibrated.excess) <= calibrated.error + 1e-12 <= 1 + 1e-12
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_order_of_rows_images_and_classes_changes_nothing(seed):
     dets, truth = random_tables(seed)
     expected = calibration(match(dets, truth))
-    found = calibration(match(reordered(dets, seed), reordered(truth, seed + 100)))
-    np.testing.assert_array_equal(found.count, expected.count)
-    np.testing.assert_allclose(found.hits, expected.hits)
-    np.testing.assert_allclose(found.score, expected.score)
+    calibrated = calibration(match(reordered(dets, seed), reordered(truth, seed + 100)))
+    np.testing.assert_array_equal(calibrated.count, expected.count)
+    np.testing.assert_allclose(calibrated.hits, expected.hits)
+    np.testing.assert_allclose(calibrated.score, expected.score)

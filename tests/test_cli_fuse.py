@@ -1,4 +1,4 @@
-"""harness fuse: from tables to a table, from truth to a choice, and from that choice to the table of another split."""
+"""harness fuse: tables to one table, tables and truth to a choice, that choice on another split."""
 
 import json
 import shutil

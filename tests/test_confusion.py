@@ -1,4 +1,4 @@
-"""evaluate.diagnosis.confusion: each outcome by hand, the rule in plain loops, then sums that must hold."""
+"""evaluate.diagnosis.confusion: each outcome by hand, the rule in plain loops, then sums."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def cells(dets, truth=TRUTH, conf=0.0):
     return {f"{rows[t]} {columns[d]}": int(matrix[t, d]) for t, d in np.argwhere(matrix)}
 
 
-def test_the_answers_are_on_the_diagonal():
+def test_the_truth_itself_is_on_the_diagonal():
     assert cells(detections((0, CAT, 0.9, *HERE), (0, DOG, 0.8, *THERE))) == {
         "cat cat": 1,
         "dog dog": 1,
@@ -93,13 +93,13 @@ def test_mistakes_come_most_frequent_first_then_by_name():
         (0, BIRD, 0.9, *THERE), (1, BIRD, 0.9, *THERE), (0, DOG, 0.9, *HERE), (1, BIRD, 0.9, *HERE)
     )
     truth = truths((0, CAT, *HERE), (1, CAT, *HERE), (0, DOG, *THERE), (1, DOG, *THERE))
-    found = confused(dets, truth, 0)
-    assert found.mistakes() == [
+    confusions = confused(dets, truth, 0)
+    assert confusions.mistakes() == [
         Mistake("dog", "bird", 2),
         Mistake("cat", "bird", 1),
         Mistake("cat", "dog", 1),
     ]
-    assert (found.missed, found.false_positives) == (0, 0)
+    assert (confusions.missed, confusions.false_positives) == (0, 0)
 
 
 def test_a_confidence_out_of_range_is_refused():
@@ -109,7 +109,7 @@ def test_a_confidence_out_of_range_is_refused():
 
 
 def mixed_tables(seed):
-    """`random_tables` with a third of the detections under another class, and truths of two classes in one box."""
+    """`random_tables` with a third of the detections under another class; twin truths in a box."""
     dets, truth = random_tables(seed)
     rng = np.random.default_rng(seed)
     label = np.where(rng.random(len(dets)) < 1 / 3, rng.integers(0, 3, len(dets)), dets.label)
@@ -140,10 +140,10 @@ def plain_confusion(dets, truth, conf):
         near = [
             t for t in order if truth.image_ids[truth.image[t]] == dets.image_ids[dets.image[d]]
         ]
-        mine = [t for t in near if truth.classes[truth.label[t]] == name]
+        of_class = [t for t in near if truth.classes[truth.label[t]] == name]
         others = [t for t in near if not truth.difficult[t]]
         claim = None
-        for pool in (mine, others):
+        for pool in (of_class, others):
             best = max(pool, key=lambda t: plain_iou(dets.xyxy[d], truth.xyxy[t]), default=None)
             if (
                 claim is None
@@ -175,9 +175,9 @@ def plain_iou(a, b):
     )
 
 
-def by_name(found):
-    names = (*found.classes, None)
-    return {(names[t], names[d]): int(found.matrix[t, d]) for t, d in np.argwhere(found.matrix)}
+def by_name(result):
+    names = (*result.classes, None)
+    return {(names[t], names[d]): int(result.matrix[t, d]) for t, d in np.argwhere(result.matrix)}
 
 
 @pytest.mark.parametrize("seed", range(15))
@@ -216,8 +216,8 @@ def test_with_one_class_the_diagonal_is_precision_and_recall(seed):
     )
     curve = curves_by_class(match(dets, truth))["cat"]
     for conf, precision, recall in zip(curve.conf, curve.precision, curve.recall):
-        (hits, missed), (alarms, _) = confused(dets, truth, float(conf)).matrix
-        assert hits / (hits + alarms) == precision and hits / (hits + missed) == recall
+        (hits, missed), (wrong, _) = confused(dets, truth, float(conf)).matrix
+        assert hits / (hits + wrong) == precision and hits / (hits + missed) == recall
 
 
 def test_images_without_boxes_are_fine():

@@ -45,42 +45,46 @@ def test_false_positives_name_the_worst_class_first():
 
 def test_the_confusion_is_at_the_best_confidence_unless_one_is_given():
     # from 0.6: 2 hits of 4 boxes and 3 truths, F1 4/7; from 0.8: 2/5
-    found = diagnose(DETS, TRUTH)
-    assert found.confusion.conf == found.curve.best.conf == pytest.approx(0.6)
+    diagnosis = diagnose(DETS, TRUTH)
+    assert diagnosis.confusion.conf == diagnosis.curve.best.conf == pytest.approx(0.6)
     assert (
         "best F1          0.5714 at conf 0.6000: precision 0.5000, recall 0.6667"
-        in diagnosis_in_words(found)
+        in diagnosis_in_words(diagnosis)
     )
     assert diagnose(DETS, TRUTH, conf=0.75).confusion.conf == 0.75
 
 
 def test_nothing_wrong_is_said_so():
-    found = diagnose(detections((0, CAT, 1, *HERE), (0, DOG, 1, *THERE), (1, DOG, 1, *HERE)), TRUTH)
+    diagnosis = diagnose(
+        detections((0, CAT, 1, *HERE), (0, DOG, 1, *THERE), (1, DOG, 1, *HERE)), TRUTH
+    )
     assert (
-        largest_gain(found.tide) == ""
-        and most_confused(found.confusion) == "no class taken for another"
+        largest_gain(diagnosis.tide) == ""
+        and most_confused(diagnosis.confusion) == "no class taken for another"
     )
     assert "ECE 0.0000 (95 % over images 0.0000 to 0.0000) over 3 detections" in diagnosis_in_words(
-        found
+        diagnosis
     )
 
 
 def test_without_detections_there_is_still_a_text():
-    found = diagnose(detections(), TRUTH)
+    diagnosis = diagnose(detections(), TRUTH)
     assert "missed           3 of 3 truths" in diagnosis_in_words(
-        found
-    ) and "nothing to measure" in diagnosis_in_words(found)
-    assert diagnosis_json(found)["best_f1"]["all"] is None
+        diagnosis
+    ) and "nothing to measure" in diagnosis_in_words(diagnosis)
+    assert diagnosis_json(diagnosis)["best_f1"]["all"] is None
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_dict_is_json_and_agrees_with_itself(seed):
-    found = json.loads(json.dumps(diagnosis_json(diagnose(*random_tables(seed))), allow_nan=False))
-    assert {"map", "fixes", "counts", "per_class", "per_size"} <= set(found)
+    diagnosis = json.loads(
+        json.dumps(diagnosis_json(diagnose(*random_tables(seed))), allow_nan=False)
+    )
+    assert {"map", "fixes", "counts", "per_class", "per_size"} <= set(diagnosis)
     assert (
-        found["best_f1"]["per_class"]["bird"] is None and found["per_class"]["bird"] is None
+        diagnosis["best_f1"]["per_class"]["bird"] is None and diagnosis["per_class"]["bird"] is None
     )  # no truth
-    assert found["confusion"]["conf"] == found["best_f1"]["all"]["conf"]
-    assert len(found["confusion"]["matrix"]) == len(found["confusion"]["rows"]) == 4
-    for part in found["calibration"].values():
+    assert diagnosis["confusion"]["conf"] == diagnosis["best_f1"]["all"]["conf"]
+    assert len(diagnosis["confusion"]["matrix"]) == len(diagnosis["confusion"]["rows"]) == 4
+    for part in diagnosis["calibration"].values():
         assert sum(of["detections"] for of in part["bins"]) == part["detections"]

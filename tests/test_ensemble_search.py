@@ -30,21 +30,21 @@ def truth():
     )
 
 
-def detector(truth, seed, found=0.75):
-    """Finds a part of the truths, each loosely and twice, and sees as many things that are not there."""
+def detector(truth, seed, share=0.75):
+    """Sees a share of the truths, each loosely and twice, and as many things that are not there."""
     rng = np.random.default_rng(seed)
-    mine = np.flatnonzero(rng.random(len(truth)) < found).repeat(2)
+    seen = np.flatnonzero(rng.random(len(truth)) < share).repeat(2)
     noise = rng.integers(0, len(truth), len(truth))
     xyxy = np.concatenate(
-        [truth.xyxy[mine] + rng.normal(0, 4, (len(mine), 4)), truth.xyxy[noise] + 60]
+        [truth.xyxy[seen] + rng.normal(0, 4, (len(seen), 4)), truth.xyxy[noise] + 60]
     )
-    image, label = (np.append(column[mine], column[noise]) for column in (truth.image, truth.label))
-    score = np.append(rng.uniform(0.3, 1, len(mine)), rng.uniform(0.01, 0.8, len(noise)))
+    image, label = (np.append(column[seen], column[noise]) for column in (truth.image, truth.label))
+    score = np.append(rng.uniform(0.3, 1, len(seen)), rng.uniform(0.01, 0.8, len(noise)))
     return Detections(truth.image_ids, truth.classes, image, label, xyxy, score)
 
 
 def test_detectors_that_err_apart_are_fused_and_a_useless_one_is_left_out(truth):
-    tables = [detector(truth, 1), detector(truth, 2, found=0.0), detector(truth, 3)]
+    tables = [detector(truth, 1), detector(truth, 2, share=0.0), detector(truth, 3)]
     scored = []
 
     @contextmanager
@@ -83,7 +83,7 @@ def test_a_copy_of_a_run_is_not_worth_it(truth):
 
 
 def test_the_gain_is_that_of_applying_the_choice_to_the_images_that_did_not_choose(truth):
-    tables = [detector(truth, 1, found=0.9), detector(truth, 2, found=0.5)]
+    tables = [detector(truth, 1, share=0.9), detector(truth, 2, share=0.5)]
     choice = search(tables, truth)
     assert choice.weights[0] > choice.weights[1] > 0
     choosing, holding = _halves(truth, 0)

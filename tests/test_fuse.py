@@ -1,4 +1,4 @@
-"""evaluate.ensemble.fuse: laws that hold for every method, what went into a box, and what is refused."""
+"""evaluate.ensemble.fuse: laws of every method, what went into a box, and what is refused."""
 
 from dataclasses import replace
 
@@ -30,16 +30,16 @@ BOX, NEAR, FAR = (0, 0, 10, 10), (0, 0, 10, 9), (30, 30, 40, 40)
 
 
 def tables(seed, count=3, *, ties=True):
-    """Tables over the same images and classes, with equal scores, repeated boxes and boxes without area."""
+    """Tables over the same images and classes: equal scores, repeated boxes, boxes without area."""
     rng = np.random.default_rng(seed)
-    found = [random_tables(seed + 100 * k)[0] for k in range(count)]
+    parts = [random_tables(seed + 100 * k)[0] for k in range(count)]
     scores = [
         t.score if ties else rng.permutation(len(t)) / len(t) * 0.9 + 0.01 * (k + 1)
-        for k, t in enumerate(found)
+        for k, t in enumerate(parts)
     ]
     return [
-        replace(t, image_ids=found[0].image_ids, score=np.maximum(s, 0.01))
-        for t, s in zip(found, scores)
+        replace(t, image_ids=parts[0].image_ids, score=np.maximum(s, 0.01))
+        for t, s in zip(parts, scores)
     ]
 
 
@@ -179,13 +179,13 @@ def test_a_wbf_box_is_the_mean_of_its_members_by_weighted_score_and_every_row_is
     fused = fuse_tables(given, FusionRule(members_iou=1), weights=weights)
     assert len(fused.row) == sum(map(len, given))
     for box in range(len(fused.dets)):
-        mine = [
+        rows_in = [
             (given[m], r, weights[m])
             for m, r, b in zip(fused.model, fused.row, fused.into)
             if b == box
         ]
-        share = [weight * table.score[row] for table, row, weight in mine]
-        mean = np.average([table.xyxy[row] for table, row, _ in mine], axis=0, weights=share)
+        share = [weight * table.score[row] for table, row, weight in rows_in]
+        mean = np.average([table.xyxy[row] for table, row, _ in rows_in], axis=0, weights=share)
         np.testing.assert_allclose(fused.dets.xyxy[box], mean, rtol=1e-5)
 
 
@@ -208,7 +208,7 @@ def rows(dets, score):
 
 
 def soft_scores(table, rule):
-    """Each row's score after soft-NMS: the best of an image and class that is left, of equals the first by box."""
+    """Each row's score after soft-NMS, by group; of equal scores the first by box is taken."""
     score = table.score.astype(np.float64)
     for image, label in set(zip(table.image.tolist(), table.label.tolist())):
         left = set(np.flatnonzero((table.image == image) & (table.label == label)).tolist())

@@ -1,4 +1,4 @@
-"""evaluate.diagnosis.operating_point: curves by hand, every threshold tried in plain loops, then laws."""
+"""evaluate.diagnosis.operating_point: curves by hand, every cut in plain loops, then laws."""
 
 import numpy as np
 import pytest
@@ -36,8 +36,8 @@ def test_a_threshold_takes_all_of_equal_scores_or_none():
 
 def test_of_equal_f1_the_highest_confidence_is_best():
     # from 0.9: 2 / (1 + 2); from 0.5: 4 / (4 + 2)
-    found = cats((0.9, HIT), (0.8, ALARM), (0.7, (70, 0, 80, 10)), (0.5, ANOTHER))
-    curve = curve_over_all(match(found, TWO_CATS))
+    dets = cats((0.9, HIT), (0.8, ALARM), (0.7, (70, 0, 80, 10)), (0.5, ANOTHER))
+    curve = curve_over_all(match(dets, TWO_CATS))
     assert curve.f1[0] == curve.f1[-1] == 2 / 3 and curve.best.conf == np.float32(0.9)
 
 
@@ -49,7 +49,7 @@ def test_what_hits_a_difficult_truth_counts_neither_way():
     )
 
 
-def test_boxes_of_a_class_without_truth_are_false_alarms_of_the_whole_alone():
+def test_boxes_of_a_class_without_truth_are_false_positives_of_the_whole_alone():
     matches = match(
         detections((0, CAT, 0.9, *HIT), (0, CAT, 0.7, *ANOTHER), (0, DOG, 0.8, *HIT)), TWO_CATS
     )
@@ -82,10 +82,10 @@ def test_agrees_with_cutting_at_every_score(seed):
         seen = []
         for conf in sorted(set(matches.score.tolist()), reverse=True):
             left = matches.above(conf)
-            mine = np.array(wanted)[left.label] & ~left.neutral(0.5)
-            if (left.score[mine] == np.float32(conf)).any():
-                found, shown = left.hits(0.5)[mine].sum(), mine.sum()
-                seen.append((conf, found / shown, found / truths_, 2 * found / (shown + truths_)))
+            counting = np.array(wanted)[left.label] & ~left.neutral(0.5)
+            if (left.score[counting] == np.float32(conf)).any():
+                hit, shown = left.hits(0.5)[counting].sum(), counting.sum()
+                seen.append((conf, hit / shown, hit / truths_, 2 * hit / (shown + truths_)))
         columns = (curve.conf, curve.precision, curve.recall, curve.f1)
         np.testing.assert_allclose(np.array(columns, np.float64).T, seen, rtol=0, atol=1e-12)
 
@@ -103,8 +103,8 @@ def test_a_class_curve_lies_on_its_curve_of_precision_over_recall(seed):
 @pytest.mark.parametrize("seed", range(10))
 def test_order_of_rows_images_and_classes_changes_nothing(seed):
     dets, truth = random_tables(seed)
-    expected, found = match(dets, truth), match(reordered(dets, seed), reordered(truth, seed + 100))
-    assert curve_over_all(found).best == curve_over_all(expected).best
-    assert {name: curve.best for name, curve in curves_by_class(found).items()} == {
+    expected, other = match(dets, truth), match(reordered(dets, seed), reordered(truth, seed + 100))
+    assert curve_over_all(other).best == curve_over_all(expected).best
+    assert {name: curve.best for name, curve in curves_by_class(other).items()} == {
         name: curve.best for name, curve in curves_by_class(expected).items()
     }

@@ -1,4 +1,4 @@
-"""evaluate.diagnosis.tide: one case of each kind by hand, TIDE in plain loops, tidecv's own numbers, then laws."""
+"""evaluate.diagnosis.tide: each kind by hand, TIDE in plain loops, tidecv's own numbers, laws."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -30,13 +30,15 @@ def verdicts(dets, truth, **options):
     return judge_matches(match(dets, truth), truth, **options)
 
 
-def gains(found):
+def gains(tide_errors):
     """What adds to mAP, without the zeros."""
-    return {fix: gain for fix, gain in found.total.items() if gain}
+    return {fix: gain for fix, gain in tide_errors.total.items() if gain}
 
 
-def counts(found):
-    return {fix: n for fix, n in zip(FIXES, found.count[0].sum(1).tolist()) if n and fix in KINDS}
+def counts(tide_errors):
+    return {
+        fix: n for fix, n in zip(FIXES, tide_errors.count[0].sum(1).tolist()) if n and fix in KINDS
+    }
 
 
 def kind(det, truth=TRUTH, rule=VOC):
@@ -53,27 +55,33 @@ def mixed_tables(seed):
 
 
 def test_a_box_that_is_off_is_a_localisation_error():
-    # ranks: alarm (IoU 0.4), hit: AP = 1/2 * 1/2. Mended: hit, hit: 1. No alarm: one of two found: 1/2.
-    # One truth to find: precision 1/2. Its truth is not missed: the fix of the box would find it.
-    found = errors(detections((0, CAT, 0.9, 0, 0, 10, 4), SECOND), TRUTH)
-    assert found.mean == 1 / 4 and counts(found) == {"localisation": 1}
-    assert gains(found) == {"localisation": 3 / 4, "false_positive": 1 / 4, "false_negative": 1 / 4}
+    # ranks: false positive (IoU 0.4), hit: AP = 1/2 * 1/2. Fixed: hit, hit: 1. Dropped: one of two
+    # is found: 1/2. One truth to find: precision 1/2. The other is not missed, because the fix of
+    # the box would find it.
+    tide_errors = errors(detections((0, CAT, 0.9, 0, 0, 10, 4), SECOND), TRUTH)
+    assert tide_errors.mean == 1 / 4 and counts(tide_errors) == {"localisation": 1}
+    assert gains(tide_errors) == {
+        "localisation": 3 / 4,
+        "false_positive": 1 / 4,
+        "false_negative": 1 / 4,
+    }
 
 
 def test_a_right_box_of_the_wrong_class_costs_both_classes():
-    # cat: one of two found, 1/2. dog: alarm, hit, 1/2. Mended the alarm is a cat: 1 and 1.
-    found = errors(detections((0, DOG, 0.9, 0, 0, 10, 10), SECOND, THE_DOG), DOG_TOO)
-    assert found.ap.tolist()[:2] == [1 / 2, 1 / 2] and counts(found) == {"class": 1}
-    assert gains(found) == {"class": 1 / 2, "false_positive": 1 / 4, "false_negative": 1 / 4}
-    assert found.per_class["cat"]["class"] == found.per_class["dog"]["class"] == 1 / 2
-    assert found.per_class["bird"] is None
+    # cat: one of two found, 1/2. dog: false positive, hit, 1/2. Fixed, the first is a cat: 1 and 1.
+    tide_errors = errors(detections((0, DOG, 0.9, 0, 0, 10, 10), SECOND, THE_DOG), DOG_TOO)
+    assert tide_errors.ap.tolist()[:2] == [1 / 2, 1 / 2] and counts(tide_errors) == {"class": 1}
+    assert gains(tide_errors) == {"class": 1 / 2, "false_positive": 1 / 4, "false_negative": 1 / 4}
+    assert tide_errors.per_class["cat"]["class"] == tide_errors.per_class["dog"]["class"] == 1 / 2
+    assert tide_errors.per_class["bird"] is None
 
 
 def test_a_wrong_box_of_the_wrong_class_is_both_and_finds_nothing():
-    # as above with IoU 0.4: the fix drops it (dog 1), and the cat is missed (one of one found: cat 1)
-    found = errors(detections((0, DOG, 0.9, 0, 0, 10, 4), SECOND, THE_DOG), DOG_TOO)
-    assert counts(found) == {"both": 1, "missed": 1}
-    assert gains(found) == {
+    # as above with IoU 0.4: the fix drops it (dog 1), and the cat is missed (without it one of one
+    # is found: cat 1)
+    tide_errors = errors(detections((0, DOG, 0.9, 0, 0, 10, 4), SECOND, THE_DOG), DOG_TOO)
+    assert counts(tide_errors) == {"both": 1, "missed": 1}
+    assert gains(tide_errors) == {
         "both": 1 / 4,
         "missed": 1 / 4,
         "false_positive": 1 / 4,
@@ -82,22 +90,22 @@ def test_a_wrong_box_of_the_wrong_class_is_both_and_finds_nothing():
 
 
 def test_a_second_box_is_a_duplicate():
-    # hit, alarm, hit: (1 + 2/3) / 2 = 5/6
-    found = errors(detections(FIRST, (0, CAT, 0.8, 0, 0, 10, 9), SECOND), TRUTH)
-    assert counts(found) == {"duplicate": 1}
-    assert gains(found) == pytest.approx({"duplicate": 1 / 6, "false_positive": 1 / 6})
+    # hit, false positive, hit: (1 + 2/3) / 2 = 5/6
+    tide_errors = errors(detections(FIRST, (0, CAT, 0.8, 0, 0, 10, 9), SECOND), TRUTH)
+    assert counts(tide_errors) == {"duplicate": 1}
+    assert gains(tide_errors) == pytest.approx({"duplicate": 1 / 6, "false_positive": 1 / 6})
 
 
 def test_a_box_on_nothing_is_background():
-    # alarm, hit, hit: precision 1/2, 2/3, its envelope 2/3
-    found = errors(detections((0, CAT, 1, 90, 90, 99, 99), FIRST, SECOND), TRUTH)
-    assert counts(found) == {"background": 1}
-    assert gains(found) == pytest.approx({"background": 1 / 3, "false_positive": 1 / 3})
+    # false positive, hit, hit: precision 1/2, 2/3, its envelope 2/3
+    tide_errors = errors(detections((0, CAT, 1, 90, 90, 99, 99), FIRST, SECOND), TRUTH)
+    assert counts(tide_errors) == {"background": 1}
+    assert gains(tide_errors) == pytest.approx({"background": 1 / 3, "false_positive": 1 / 3})
 
 
 def test_a_truth_that_nothing_is_near_is_missed():
-    found = errors(detections(FIRST), TRUTH)  # one of two, then one of one
-    assert counts(found) == {"missed": 1} and gains(found) == {
+    tide_errors = errors(detections(FIRST), TRUTH)  # one of two, then one of one
+    assert counts(tide_errors) == {"missed": 1} and gains(tide_errors) == {
         "missed": 1 / 2,
         "false_negative": 1 / 2,
     }
@@ -122,10 +130,10 @@ def test_limits_belong_to_the_kind_that_tide_gives_them_to(label, y2, expected, 
 
 
 def test_a_second_box_of_exactly_the_threshold_is_a_localisation_error_that_finds_nothing():
-    found = errors(detections(FIRST, (0, CAT, 0.8, 0, 0, 10, 5), SECOND), TRUTH)
-    assert counts(found) == {"localisation": 1} and found.total["localisation"] == pytest.approx(
-        1 / 6
-    )
+    tide_errors = errors(detections(FIRST, (0, CAT, 0.8, 0, 0, 10, 5), SECOND), TRUTH)
+    assert counts(tide_errors) == {"localisation": 1} and tide_errors.total[
+        "localisation"
+    ] == pytest.approx(1 / 6)
 
 
 def test_a_box_near_its_own_class_is_a_localisation_error_whatever_else_it_covers():
@@ -133,9 +141,9 @@ def test_a_box_near_its_own_class_is_a_localisation_error_whatever_else_it_cover
     assert kind((0, CAT, 0.9, 0, 0, 10, 10), truth) == "localisation"
 
 
-def test_one_error_a_truth_is_mended_and_it_is_the_best_of_either_kind():
-    # cat, alarm (IoU 0.4): AP 0. The dog on the cat ranks first, so mending classes makes it a hit: 1.
-    # Mending boxes only drops the other. With the ranks swapped it is the other way round.
+def test_one_error_per_truth_is_fixed_and_it_is_the_best_of_either_kind():
+    # dog on the cat, cat with IoU 0.4: AP 0. The dog ranks first, so fixing classes makes it a hit:
+    # AP 1. Fixing boxes only drops the other. With the ranks swapped it is the other way round.
     truth = truths((0, CAT, 0, 0, 10, 10))
     dog, near = (0, DOG, 0.9, 0, 0, 10, 10), (0, CAT, 0.8, 0, 0, 10, 4)
     assert gains(errors(detections(dog, near), truth)) == {"class": 1}
@@ -144,7 +152,7 @@ def test_one_error_a_truth_is_mended_and_it_is_the_best_of_either_kind():
     assert errors(detections(dog, near), truth).total["class"] == 0
 
 
-def test_a_class_that_is_never_found_is_missed_unless_it_has_false_alarms():
+def test_a_class_that_is_never_found_is_missed_unless_it_has_false_positives():
     truth = truths((0, CAT, 0, 0, 10, 10), (0, DOG, 50, 50, 60, 60))
     assert errors(detections(FIRST), truth).per_class["dog"]["missed"] == 1
     assert (
@@ -168,10 +176,10 @@ def test_difficult_truth_is_neither_missed_nor_near_anything(rule):
 @pytest.mark.parametrize("rule", RULES)
 def test_difficult_truth_is_not_among_the_missed(rule):
     hard = truths((0, CAT, 0, 0, 10, 10), (0, CAT, 50, 50, 60, 60), difficult=(0,))
-    found = errors(detections(), hard, rule=rule)
+    tide_errors = errors(detections(), hard, rule=rule)
     assert (
-        counts(found) == {"missed": 1}
-        and found.total["missed"] == found.total["false_negative"] == 1
+        counts(tide_errors) == {"missed": 1}
+        and tide_errors.total["missed"] == tide_errors.total["false_negative"] == 1
     )
 
 
@@ -236,28 +244,38 @@ def test_only_the_best_detections_of_an_image_count():
 
 
 def test_an_error_has_the_size_of_its_truth_or_of_its_own_box():
-    # areas 32 * 32, 96 * 96 and 96 * 97 are the largest small, the largest medium, and large. The off box is medium
-    # (96 * 40), its truth large. Ranks: hit, alarm; AP 1/4 of 4 truths. One truth forgotten: 1/3. Mended: 1/2.
+    # areas 32 * 32, 96 * 96 and 96 * 97 are the largest small, the largest medium, and large. The
+    # box that is off is medium (96 * 40), its truth large. Ranks: hit, false positive; AP 1/4 of 4
+    # truths. One truth forgotten: 1/3. Fixed: 1/2.
     truth = truths(
         (0, 0, 0, 0, 9, 9),
         (0, 0, 100, 0, 132, 32),
         (0, 0, 200, 0, 296, 96),
         (0, 0, 300, 0, 396, 97),
     )
-    found = errors(detections((0, CAT, 0.9, 0, 0, 9, 9), (0, CAT, 0.8, 300, 0, 396, 40)), truth)
-    count = {fix: n for fix, n in zip(FIXES, found.count[1:].sum(2).T.tolist()) if any(n)}
+    tide_errors = errors(
+        detections((0, CAT, 0.9, 0, 0, 9, 9), (0, CAT, 0.8, 300, 0, 396, 40)), truth
+    )
+    count = {fix: n for fix, n in zip(FIXES, tide_errors.count[1:].sum(2).T.tolist()) if any(n)}
     assert count == {
         "localisation": [0, 0, 1],
         "missed": [1, 1, 0],
         "false_positive": [0, 1, 0],
         "false_negative": [1, 1, 1],
     }
-    assert [found.per_size[size]["missed"] for size in SIZES] == pytest.approx([1 / 12, 1 / 12, 0])
-    assert [found.per_size[size]["localisation"] for size in SIZES] == pytest.approx([0, 0, 1 / 4])
+    assert [tide_errors.per_size[size]["missed"] for size in SIZES] == pytest.approx(
+        [1 / 12, 1 / 12, 0]
+    )
+    assert [tide_errors.per_size[size]["localisation"] for size in SIZES] == pytest.approx(
+        [0, 0, 1 / 4]
+    )
 
 
 def plain_tide(dets, truth, rule, size=None):
-    """TIDE in loops: AP by class name and, by fix, AP by class name once that is fixed (of one size only, if given)."""
+    """TIDE in loops: AP by class name; by fix, AP by class name once that is fixed.
+
+    With a size, only the errors of that size are fixed.
+    """
     ours = [
         {"image": dets.image_ids[i], "name": dets.classes[l], "score": s, "box": tuple(b)}
         for i, l, s, b in zip(
@@ -319,16 +337,18 @@ def plain_tide(dets, truth, rule, size=None):
     return ap(), {fix: ap(fix) for fix in FIXES}
 
 
-def plain_match(d, mine, rule):
+def plain_match(d, of_class, rule):
     if rule.next_free:
-        free = [t for t in mine if not t["hard"] and not t["used"] and overlap(d, t) >= 0.5]
+        free = [t for t in of_class if not t["hard"] and not t["used"] and overlap(d, t) >= 0.5]
         if free:
             max(free, key=lambda t: overlap(d, t))["used"] = True
             return "hit"
         return (
-            "neutral" if any(t["hard"] and overlap(d, t, of_det=True) > 0.5 for t in mine) else None
+            "neutral"
+            if any(t["hard"] and overlap(d, t, of_det=True) > 0.5 for t in of_class)
+            else None
         )
-    best = max(mine, key=lambda t: overlap(d, t), default=None)
+    best = max(of_class, key=lambda t: overlap(d, t), default=None)
     if best is None or overlap(d, best) < 0.5:
         return None
     if best["hard"]:
@@ -366,7 +386,7 @@ def plain_ap(hits, positives, points):
         else [(k, points - 1) for k in range(points)]
     )
     return sum(
-        max((p for found, p in curve if found * of >= k * positives), default=0) for k, of in steps
+        max((p for hit, p in curve if hit * of >= k * positives), default=0) for k, of in steps
     ) / len(steps)
 
 
@@ -388,13 +408,13 @@ def overlap(d, t, of_det=False):
 @pytest.mark.parametrize("rule", RULES)
 def test_agrees_with_tide_in_plain_loops(seed, rule):
     dets, truth = mixed_tables(seed)
-    found = errors(dets, truth, rule=rule)
+    tide_errors = errors(dets, truth, rule=rule)
     for s, size in enumerate((None, *SIZES)):
         ap, fixed = plain_tide(dets, truth, rule, size)
-        at = [truth.classes.index(name) for name in ap]
-        np.testing.assert_allclose(found.ap[at], list(ap.values()), rtol=0, atol=1e-12)
+        labels = [truth.classes.index(name) for name in ap]
+        np.testing.assert_allclose(tide_errors.ap[labels], list(ap.values()), rtol=0, atol=1e-12)
         want = np.array([[fixed[fix][name] - ap[name] for name in ap] for fix in FIXES])
-        np.testing.assert_allclose(found.gain[s][:, at], want, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(tide_errors.gain[s][:, labels], want, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -409,45 +429,49 @@ def test_order_of_rows_images_and_classes_changes_nothing(seed, rule):
     dets, truth = mixed_tables(seed)
     expected = errors(dets, truth, rule=rule)
     for other in (truth, reordered(truth, seed + 100)):
-        found = errors(reordered(dets, seed), other, rule=rule)
-        assert found.per_class == expected.per_class
+        tide_errors = errors(reordered(dets, seed), other, rule=rule)
+        assert tide_errors.per_class == expected.per_class
         for size in SIZES:
-            assert found.per_size[size] == pytest.approx(expected.per_size[size])
+            assert tide_errors.per_size[size] == pytest.approx(expected.per_size[size])
 
 
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("rule", RULES)
 def test_parts_sum_to_the_whole(seed, rule):
     dets, truth = mixed_tables(seed)
-    found, v = errors(dets, truth, rule=rule), verdicts(dets, truth, rule=rule)
-    by_class = [gain for gain in found.per_class.values() if gain]
+    tide_errors, v = errors(dets, truth, rule=rule), verdicts(dets, truth, rule=rule)
+    by_class = [gain for gain in tide_errors.per_class.values() if gain]
     for fix in FIXES:
-        assert found.total[fix] == pytest.approx(np.mean([gain[fix] for gain in by_class]))
-    np.testing.assert_array_equal(found.count[1:].sum(0), found.count[0])
-    np.testing.assert_array_equal(found.count[0, :5].sum(0), found.count[0, 6])
-    assert found.count[0, 6].sum() == (v.kind >= 0).sum()
-    assert found.count[0, 7].sum() == (~truth.difficult).sum() - (v.kind == HIT).sum()
-    gain = found.gain[:, :, ~np.isnan(found.ap)]
-    assert gain.min() >= 0 and (gain + found.ap[~np.isnan(found.ap)]).max() <= 1 + 1e-12
+        assert tide_errors.total[fix] == pytest.approx(np.mean([gain[fix] for gain in by_class]))
+    np.testing.assert_array_equal(tide_errors.count[1:].sum(0), tide_errors.count[0])
+    np.testing.assert_array_equal(tide_errors.count[0, :5].sum(0), tide_errors.count[0, 6])
+    assert tide_errors.count[0, 6].sum() == (v.kind >= 0).sum()
+    assert tide_errors.count[0, 7].sum() == (~truth.difficult).sum() - (v.kind == HIT).sum()
+    gain = tide_errors.gain[:, :, ~np.isnan(tide_errors.ap)]
+    assert gain.min() >= 0 and (gain + tide_errors.ap[~np.isnan(tide_errors.ap)]).max() <= 1 + 1e-12
 
 
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("rule", RULES)
-def test_with_every_error_mended_ap_is_one(seed, rule):
+def test_with_every_error_fixed_ap_is_one(seed, rule):
     v = verdicts(*mixed_tables(seed), rule=rule)
     ap = v.ap(v.kind >= 0, v.missed)
     assert ap[~np.isnan(ap)] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_answers_have_no_errors(rule):
+def test_the_truth_itself_has_no_errors(rule):
     dets = detections(FIRST, SECOND, THE_DOG)
-    found = errors(dets, DOG_TOO, rule=rule)
-    assert found.mean == 1 and not found.count.any() and not np.nan_to_num(found.gain).any()
+    tide_errors = errors(dets, DOG_TOO, rule=rule)
+    assert (
+        tide_errors.mean == 1
+        and not tide_errors.count.any()
+        and not np.nan_to_num(tide_errors.gain).any()
+    )
 
 
 def arithmetic_tables():
-    """30 truths and 270 detections of distinct scores, made of remainders; one image has more than 100 detections."""
+    """30 truths and 270 detections of distinct scores; one image has more than 100."""
     k = np.arange(30)
     low = np.stack([k * 37 % 200, k * 53 % 150], 1)
     side = np.stack([10 + k * 29 % 130, 12 + k * 41 % 110], 1)
@@ -474,9 +498,10 @@ def arithmetic_tables():
     )
 
 
-# tidecv 1.0.1 (pycocotools 2.0.11, numpy 2.4.6) of arithmetic_tables(), over 100: TIDE().evaluate(...).ap, then
-# fix_main_errors() with fix_special_errors(), then fix_main_errors(qual=q) for q in AREA, then by class from the
-# get_ap() of fix_errors(...).objs; kinds in the order of FIXES
+# tidecv 1.0.1 (pycocotools 2.0.11, numpy 2.4.6) of arithmetic_tables(), over 100:
+# TIDE().evaluate(...).ap, then fix_main_errors() with fix_special_errors(), then
+# fix_main_errors(qual=q) for q in AREA, then by class from the get_ap() of fix_errors(...).objs;
+# kinds in the order of FIXES
 TIDECV_AP = 0.259188295
 TIDECV_GAIN = (
     0.039521298,
@@ -502,17 +527,20 @@ TIDECV_BY_CLASS = {
 
 
 def test_agrees_with_the_tidecv_package():
-    found = errors(*arithmetic_tables(), rule=TIDECV)
-    assert found.mean == pytest.approx(TIDECV_AP, abs=1e-8)
-    assert list(found.total.values()) == pytest.approx(TIDECV_GAIN, abs=1e-8)
-    assert tuple(found.count[0, :6].sum(1)) == TIDECV_COUNT
-    for parts, theirs in ((found.per_size, TIDECV_BY_SIZE), (found.per_class, TIDECV_BY_CLASS)):
+    tide_errors = errors(*arithmetic_tables(), rule=TIDECV)
+    assert tide_errors.mean == pytest.approx(TIDECV_AP, abs=1e-8)
+    assert list(tide_errors.total.values()) == pytest.approx(TIDECV_GAIN, abs=1e-8)
+    assert tuple(tide_errors.count[0, :6].sum(1)) == TIDECV_COUNT
+    for parts, theirs in (
+        (tide_errors.per_size, TIDECV_BY_SIZE),
+        (tide_errors.per_class, TIDECV_BY_CLASS),
+    ):
         for name, gain in theirs.items():
             assert list(parts[name].values())[:6] == pytest.approx(gain, abs=1e-8)
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"iou_background": 0.5}, "want 0 < iou_background < iou_min <= 1, there are 0.5 and 0.5"),
         ({"iou_background": 0}, "there are 0 and 0.5"),
@@ -521,8 +549,8 @@ def test_agrees_with_the_tidecv_package():
         ({"rule": MatchRule(detections_max=0)}, "detections_max is 0, want at least 1"),
     ],
 )
-def test_options_out_of_range_are_refused(options, told):
-    with pytest.raises(InputError, match=told):
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
         errors(detections(FIRST), TRUTH, **options)
 
 

@@ -17,7 +17,7 @@ package = pytest.importorskip("ensemble_boxes")
 FULL, LOW, FAR = (0, 0, 10, 10), (0, 0, 10, 8), (30, 30, 40, 40)  # IoU(FULL, LOW) = 0.8
 
 
-def drawn(rng):
+def random_models(rng):
     """One to five tables of one image: crowded boxes in 0..1, no two scores alike."""
     tables = []
     spots = rng.random((6, 2))
@@ -51,15 +51,15 @@ def rows(label, score, xyxy):
 
 def in_float64(tables, rule, weights):
     """What `fuse` does for WBF, up to the rounding of the scores."""
-    found = pool(tables, range(len(tables)), rule.skip_below)
+    pooled = pool(tables, range(len(tables)), rule.skip_below)
     weight = weight_matrix(weights, len(tables), 3)
-    found = replace(found, score=found.score * weight[found.model, found.label])
-    order, edges = rank_pool(found)
-    found = found.take(order)
-    columns = found.xyxy, found.score, found.model, found.label
+    pooled = replace(pooled, score=pooled.score * weight[pooled.model, pooled.label])
+    order, edges = rank_pool(pooled)
+    pooled = pooled.take(order)
+    columns = pooled.xyxy, pooled.score, pooled.model, pooled.label
     xyxy, score, count, _ = wbf(*columns, edges, weight, rule.iou, rule.conf_type)
     filled = np.concatenate([np.arange(a, a + n) for a, n in zip(edges, count)] or [[]]).astype(int)
-    return rows(found.label[filled], score[filled], xyxy[filled])
+    return rows(pooled.label[filled], score[filled], xyxy[filled])
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def in_float64(tables, rule, weights):
 def test_equals_the_package_to_the_bit(seeds):
     for seed in seeds:
         rng = np.random.default_rng(seed)
-        tables = drawn(rng)
+        tables = random_models(rng)
         rule, weights = rule_and_weights(rng, tables)
         given = [
             [getattr(t, column).copy() for t in tables] for column in ("xyxy", "score", "label")
@@ -91,7 +91,7 @@ def test_equals_the_package_to_the_bit(seeds):
 def test_nmw_equals_the_package_but_for_its_rounding():
     for seed in range(100):
         rng = np.random.default_rng(seed)
-        tables = drawn(rng)
+        tables = random_models(rng)
         rule, weights = rule_and_weights(rng, tables)
         rule = replace(rule, method="nmw")
         given = [
@@ -109,7 +109,8 @@ def test_nmw_equals_the_package_but_for_its_rounding():
 
 
 def test_a_box_of_two_is_their_mean_by_score():
-    # y2 = (0.8 * 10 + 0.4 * 8) / 1.2 = 9.333, score (0.8 + 0.4) / 2; FAR has one of two models: 0.6 * 1 / 2
+    # y2 = (0.8 * 10 + 0.4 * 8) / 1.2 = 9.333, score (0.8 + 0.4) / 2;
+    # FAR has one of two models: 0.6 * 1 / 2
     fused = fuse_tables(
         [detections((0, 0, 0.8, *FULL)), detections((0, 0, 0.4, *LOW), (0, 0, 0.6, *FAR))],
         FusionRule(),
@@ -121,7 +122,8 @@ def test_a_box_of_two_is_their_mean_by_score():
 @pytest.mark.parametrize(
     ("conf_type", "shared", "twice", "alone"),
     [
-        # shared: weighted 2.4 and 0.4, mean 1.4; twice: 2.4 and 1.2 of the first model, mean 1.8; alone: 0.6
+        # shared: weighted 2.4 and 0.4, mean 1.4; twice: 2.4 and 1.2 of the first model, mean 1.8;
+        # alone: 0.6
         ("avg", 1.4 * 2 / 4, 1.8 * 2 / 4, 0.6 * 1 / 4),
         ("max", 2.4 / 3, 2.4 / 3, 0.6 / 3),
         ("box_and_model_avg", 1.4 * 2 / 4 * 4 / 4, 1.8 * 2 / 6 * 3 / 4, 0.6 * 1 / 1 * 1 / 4),
@@ -129,7 +131,8 @@ def test_a_box_of_two_is_their_mean_by_score():
     ],
 )
 def test_scores_worked_by_hand(conf_type, shared, twice, alone):
-    # image a holds both cases of the first model with weight 3 as classes 0 and 1, and class 2 of the second alone
+    # image a holds both cases of the first model, of weight 3, as classes 0 and 1; class 2 is
+    # of the second model alone
     heavy = detections((0, 0, 0.8, *FULL), (0, 1, 0.8, *FULL), (0, 1, 0.4, *LOW))
     light = detections((0, 0, 0.4, *LOW), (0, 2, 0.6, *FAR))
     fused = fuse_tables(
