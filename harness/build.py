@@ -15,7 +15,8 @@ from models.yolov5 import YoloV5
 def build(recipe: Recipe, classes: tuple[str, ...]) -> Detector:
     """The recipe's network with random weights.
 
-    Raises InputError for an unknown model, and for a `balance` that does not have one number per level.
+    Raises InputError for an unknown model, and for a `balance` that does not have one number per
+    level.
     """
     known = re.fullmatch(r"yolov1-resnet(18|34|50|101)|yolov3()|yolov5([nsmlx])", recipe.model)
     if not known:

@@ -1,24 +1,27 @@
 """Assignment: which anchors answer for which truth.
 
-A network gives thousands of boxes, an image has a few truths. Before a loss can compare them, each truth is assigned
-to some anchors of some cells: its positives. They learn its box and class; all others learn to say "no object".
+A network gives thousands of boxes, an image has a few truths. Before a loss can compare them, each
+truth is assigned to some anchors of some cells: its positives. They learn its box and class; all
+others learn to say "no object".
 
-There are two rules. `match_by_ratio` (YOLOv5) takes every anchor of about the truth's size, in up to three cells per
-level: many positives, so many gradients per truth. `match_best_anchor` (YOLOv3) takes exactly one anchor in one cell.
+There are two rules. `match_by_ratio` (YOLOv5) takes every anchor of about the truth's size, in up
+to three cells per level: many positives, so many gradients per truth. `match_best_anchor` (YOLOv3)
+takes exactly one anchor in one cell.
 
-An example for both. A level of 4 x 4 cells of stride 8, a truth 8 x 8 pixels centred at (10, 14). In cells the centre
-is (10, 14) / 8 = (1.25, 1.75): its home is column 1, row 1.
+An example for both. A level of 4 x 4 cells of stride 8, a truth 8 x 8 pixels centred at (10, 14).
+In cells the centre is (10, 14) / 8 = (1.25, 1.75): its home is column 1, row 1.
 
            col 0   col 1   col 2   col 3
     row 0    .       .       .       .
-    row 1    o       H       .       .     H home; the centre lies in its left half (.25), so the left cell is near,
-    row 2    .       o       .       .     and in its lower half (.75), so the cell below is near
-    row 3    .       .       .       .
+    row 1    o       H       .       .     H is home. The centre lies in its left half (.25), so the
+    row 2    .       o       .       .     left cell is near, and in its lower half (.75), so the
+    row 3    .       .       .       .     cell below is near.
 
-`match_by_ratio` takes H and both o for each anchor that fits, `match_best_anchor` takes H for the anchor that fits
-best of all levels.
+`match_by_ratio` takes H and both o for each anchor that fits, `match_best_anchor` takes H for the
+anchor that fits best of all levels.
 
-Truths are rows of one table (T, 6): image of the batch, label, then cx, cy, w, h in pixels of the input.
+Truths are rows of one table (T, 6): image of the batch, label, then cx, cy, w, h in pixels of the
+input.
 """
 
 from typing import NamedTuple
@@ -33,7 +36,10 @@ Grid = tuple[int, int]  # rows, columns of a level
 
 
 class Positives(NamedTuple):
-    """P pairs of one level: the anchor `raw[image, anchor, row, col]` answers for the truth `truths[truth]`."""
+    """P pairs of an anchor and a truth on one level.
+
+    The anchor that says `level[image, anchor, row, col]` answers for the truth `truths[truth]`.
+    """
 
     image: Tensor  # (P,) int64, as all of them
     anchor: Tensor
@@ -68,11 +74,12 @@ def match_by_ratio(
     ratio_max: float,
     neighbours: bool = True,
 ) -> Positives:
-    """Every anchor of about the truth's size, in its home cell and, by default, the two nearest cells.
+    """Every anchor of about the truth's size, in its home cell and in the two nearest `neighbours`.
 
-    anchors (A, 2) are pixels. An anchor fits when neither side differs by a factor of `ratio_max` or more: against an
-    anchor 10 x 10 and a factor of 4, 30 x 5 fits and 30 x 2 does not. Near cells outside the grid are left out. So a
-    truth has up to 3 * A positives per level, on several levels, or none where its shape fits no anchor.
+    anchors (A, 2) are pixels. An anchor fits when neither side differs by a factor of `ratio_max`
+    or more: against an anchor 10 x 10 and a factor of 4, 30 x 5 fits and 30 x 2 does not. Near
+    cells outside the grid are left out. So a truth has up to 3 * A positives per level, on several
+    levels, or none where its shape fits no anchor.
     Source: https://docs.ultralytics.com/yolov5/tutorials/architecture_description, "Build targets".
     """
     rows, cols = grid
@@ -81,7 +88,7 @@ def match_by_ratio(
     factor = truths[:, None, 4:] / anchors  # (T, A, 2)
     fits = torch.maximum(factor, 1 / factor).amax(-1) < ratio_max  # (T, A)
 
-    # 2. Cells by distance: home, then one step along x and one along y, towards the nearer edge of home.
+    # 2. Cells by distance: home, and a step along x or along y towards the nearer edge of home.
     centre = truths[:, 2:4] / stride  # (T, 2) x, y in cells
     home = centre.floor()
     toward = torch.where(centre - home < 0.5, -1.0, 1.0)  # (T, 2)
@@ -104,11 +111,13 @@ def match_best_anchor(
 ) -> list[tuple[Positives, Positives]]:
     """The one anchor of all levels whose shape fits a truth best, in its home cell.
 
-    anchors (levels, A, 2) are pixels. -> (positives, ignored) per level. A prior is an anchor in the middle of a cell.
-    Ignored, neither object nor background, is every prior whose IoU with a truth exceeds `ignore_min` and that is no
-    truth's positive: it shows an object and is not wrong to say so. It is listed once per such truth.
-    Source: Redmon and Farhadi, "YOLOv3", 2018, https://arxiv.org/abs/1804.02767, section 2.1. Differs: the best prior
-    is sought in the home cell only and by shape, as in the authors' code; that code ignores by the predicted box.
+    anchors (levels, A, 2) are pixels. -> (positives, ignored) per level. A prior is an anchor in
+    the middle of a cell. Ignored, neither object nor background, is every prior whose IoU with a
+    truth exceeds `ignore_min` and that is no truth's positive: it shows an object and is not wrong
+    to say so. It is listed once per such truth.
+    Source: Redmon and Farhadi, "YOLOv3", 2018, https://arxiv.org/abs/1804.02767, section 2.1.
+    Differs: the best prior is sought in the home cell only and by shape, as in the authors' code;
+    that code ignores by the predicted box.
     """
     levels, per_level, _ = anchors.shape
 
@@ -121,7 +130,7 @@ def match_best_anchor(
 
     matches = []
     for level, (grid, stride) in enumerate(zip(grids, strides, strict=True)):
-        # 2. Its positive: that anchor in the home cell. A centre on the far edge belongs to the last cell.
+        # 2. Its positive: that anchor in the home cell. The far edge belongs to the last cell.
         truth, anchor = torch.nonzero(best[:, level], as_tuple=True)  # (P,)
         col, row = (truths[truth, 2:4] / stride).long().unbind(-1)
         row, col = row.clamp(0, grid[0] - 1), col.clamp(0, grid[1] - 1)
@@ -144,14 +153,18 @@ def _flat(positives: Positives, per_cell: int, grid: Grid) -> Tensor:
 def overlapping_priors(
     truths: Tensor, anchors: Tensor, grid: Grid, stride: int, iou_min: float
 ) -> Positives:
-    """Every prior, an anchor in the middle of a cell, with every truth of which its IoU exceeds `iou_min`, above 0.
+    """Every prior with every truth of which its IoU exceeds `iou_min`, which is above 0.
+
+    A prior is an anchor in the middle of a cell.
 
     Trying all priors with all truths would take a table of millions. Two bounds leave few to try:
 
-    1. Shape. Apart, boxes share at most what they share when concentric: a pair whose concentric IoU is too low is out.
-    2. Distance. Where IoU exceeds m, the centres lie nearer than (1 - m) / 2m of the anchor's side, on both axes. For
-       m = .5 that is half the side: a prior 64 x 8 at stride 8 reaches 4 cells sideways and none (half) up or down.
-       Counted from the home cell's middle, the centre itself may be half a cell off: 4.5 and 1 cells.
+    1. Shape. Apart, boxes share at most what they share when concentric: a pair whose concentric
+       IoU is too low is out.
+    2. Distance. Where IoU exceeds m, the centres lie nearer than (1 - m) / 2m of the anchor's side,
+       on both axes. For m = .5 that is half the side: a prior 64 x 8 at stride 8 reaches 4 cells
+       sideways and none (half) up or down. Counted from the home cell's middle, the centre itself
+       may be half a cell off: 4.5 and 1 cells.
 
     anchors (A, 2) are pixels.
     """

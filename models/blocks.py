@@ -1,7 +1,8 @@
 """The blocks of YOLOv5 v6/v7, with the attribute names its checkpoints use.
 
-Source: the layer table and hyper-parameters published with YOLOv5 v6.0; CSP from Wang et al., "CSPNet", 2019,
-https://arxiv.org/abs/1911.11929; SPP from He et al., 2014, https://arxiv.org/abs/1406.4729.
+Source: the layer table and hyper-parameters published with YOLOv5 v6.0; CSP from Wang et al.,
+"CSPNet", 2019, https://arxiv.org/abs/1911.11929; SPP from He et al., 2014,
+https://arxiv.org/abs/1406.4729.
 """
 
 import torch
@@ -40,7 +41,11 @@ class Bottleneck(nn.Module):
 
 
 class C3(nn.Module):
-    """Cross-stage partial block: `depth` bottlenecks on one half of the channels, the other half passes by."""
+    """Cross-stage partial block: half of the channels go through `depth` bottlenecks.
+
+    The other half passes by (cv2), and cv3 mixes the two: nearly the features of the full width for
+    half of the work.
+    """
 
     def __init__(self, c_in: int, c_out: int, depth: int, shortcut: bool = True):
         super().__init__()
@@ -56,7 +61,12 @@ class C3(nn.Module):
 
 
 class SPPF(nn.Module):
-    """Spatial pyramid pooling: windows of 5, 9 and 13 as three 5-windows in series, side by side with the input."""
+    """Spatial pyramid pooling: each cell sees the largest value around it at four scales.
+
+    The maximum over a window of 5 of the maximum over a window of 5 is that over a window of 9, and
+    once more of 13: three small poolings in series give what SPP's three windows side by side give,
+    for half the time.
+    """
 
     def __init__(self, channels: int):
         super().__init__()

@@ -1,7 +1,8 @@
 """DarkNet-53, the backbone of YOLOv3.
 
-Source: Redmon and Farhadi, "YOLOv3", 2018, https://arxiv.org/abs/1804.02767, table 1; slope and epsilon from Darknet's
-own code. Differs: no classifier; batch norm forgets at 0.03 a step, as models/blocks.py does, for short trainings.
+Source: Redmon and Farhadi, "YOLOv3", 2018, https://arxiv.org/abs/1804.02767, table 1; slope and
+epsilon from Darknet's own code. Differs: no classifier; batch norm forgets at 0.03 a step, as
+models/blocks.py does, for short trainings.
 """
 
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ REPEATS = (1, 2, 8, 8, 4)  # residual blocks of each stage, at strides 2, 4, 8, 
 
 
 class ConvBNLeaky(nn.Module):
-    """Convolution, batch norm, leaky ReLU. (B, c_in, H, W) -> (B, c_out, H / stride, W / stride)."""
+    """Convolution, batch norm, leaky ReLU. (B, c_in, H, W) -> (B, c_out, H / s, W / s)."""
 
     def __init__(self, c_in: int, c_out: int, kernel: int = 1, stride: int = 1):
         super().__init__()
@@ -38,7 +39,19 @@ class Residual(nn.Module):
 
 
 class DarkNet53(nn.Module):
-    """(B, 3, H, W) RGB in [0, 1] -> features at strides 8, 16 and 32: (B, channels[i], H / stride, W / stride)."""
+    """(B, 3, H, W) RGB in [0, 1] -> feature maps at strides 8, 16 and 32.
+
+    Each is (B, channels[i], H / stride, W / stride), with 256, 512 and 1024 channels.
+
+        stem     3x3, 32 channels                  stride 1
+        stage 0  3x3 / 2 to   64, 1 residual       stride 2
+        stage 1  3x3 / 2 to  128, 2 residuals      stride 4
+        stage 2  3x3 / 2 to  256, 8 residuals      stride 8    -> out
+        stage 3  3x3 / 2 to  512, 8 residuals      stride 16   -> out
+        stage 4  3x3 / 2 to 1024, 4 residuals      stride 32   -> out
+
+    With two convolutions per residual: 1 + 5 + 2 * 23 = 52; the 53rd is the classifier.
+    """
 
     def __init__(self) -> None:
         super().__init__()

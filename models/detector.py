@@ -1,8 +1,9 @@
 """What the harness asks of every model, and what a model asks of its head.
 
-A detector is a trunk (backbone and neck: an image becomes feature maps) and a head (feature maps become raw output).
-What raw output means is known to one object alone, the head: it decodes it to boxes and computes its loss. So the two
-heads of a model, the tuned one and the study reports', are two objects, and the model delegates to the one it has.
+A detector is a trunk (backbone and neck: an image becomes feature maps) and a head (feature maps
+become raw output). What raw output means is known to one object alone, the head: it decodes it to
+boxes and computes its loss. So the two heads of a model, the tuned one and the study reports', are
+two objects, and the model delegates to the one it has.
 
     images (B, 3, H, W) -> trunk -> feature maps -> head -> raw -> decode -> boxes, scores
                                                             raw -> loss   -> named scalars
@@ -20,7 +21,7 @@ class Head(Protocol):
     """The last layers of a model together with the meaning of what comes out of them."""
 
     def __call__(self, features: list[Tensor]) -> Any:
-        """One feature map (B, c, H / stride, W / stride) per level, fine to coarse -> raw, float32."""
+        """Feature maps (B, c, H / stride, W / stride), one per level, fine to coarse -> raw."""
 
     def decode(self, raw: Any) -> tuple[Tensor, Tensor]:
         """As `Detector.decode`."""
@@ -56,8 +57,9 @@ class Detector(nn.Module):
     def class_rows(self) -> dict[str, int]:
         """Names of the tensors with one row per class -> how many groups of rows each has.
 
-        A group ends in its C class rows: with 3 anchors, a bias (3 * (5 + C),) has 3 groups of 5 + C rows. By this
-        `models.weights.transfer` moves classes by name into a network with other classes.
+        A group ends in its C class rows: with 3 anchors, a bias (3 * (5 + C),) has 3 groups of 5 +
+        C rows. By this `models.weights.transfer` moves classes by name into a network with other
+        classes.
         """
         raise NotImplementedError
 

@@ -1,8 +1,9 @@
 """Anchor heads: the last layer of YOLOv3, YOLOv5 and the tuned YOLOv1, and what its numbers mean.
 
-Raw output is one tensor (B, A, rows, cols, 5 + C) of float32 logits per level, fine to coarse. In each cell each of
-the A anchors says one box: tx, ty, tw, th, which a box code turns into pixels (models/boxes.py), objectness, and C
-class logits. With 3 anchors at strides 8, 16 and 32, an input of 640 x 640 gives 3 * (80^2 + 40^2 + 20^2) = 25,200.
+Raw output is one tensor (B, A, rows, cols, 5 + C) of float32 logits per level, fine to coarse. In
+each cell each of the A anchors says one box: tx, ty, tw, th, which a box code turns into pixels
+(models/boxes.py), objectness, and C class logits. With 3 anchors at strides 8, 16 and 32, an input
+of 640 x 640 gives 3 * (80^2 + 40^2 + 20^2) = 25,200.
 
     AnchorHead          the layer, its anchors, decoding
         TunedHead       a sigmoid per class; YOLOv5's or YOLOv3's box code; models.losses.tuned_loss
@@ -36,8 +37,9 @@ ANCHORS = (
 class AnchorHead(nn.Module):
     """One 1x1 convolution per level: (B, c, rows, cols) -> (B, A, rows, cols, 5 + C).
 
-    Computes in float32 under any autocast: at 640 pixels bfloat16, with 8 significant bits, tells box edges apart in
-    steps of 4 pixels. State names ("m.0.weight", "anchors") are those of YOLOv5's checkpoints.
+    Computes in float32 under any autocast: at 640 pixels bfloat16, with 8 significant bits, tells
+    box edges apart in steps of 4 pixels. State names ("m.0.weight", "anchors") are those of
+    YOLOv5's checkpoints.
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class AnchorHead(nn.Module):
         return [m.unflatten(1, (-1, self.outputs)).permute(0, 1, 3, 4, 2) for m in maps]
 
     def decode(self, raw: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """raw -> boxes (B, N, 4) xyxy pixels of the input; scores (B, N, C) = objectness * class."""
+        """raw -> boxes (B, N, 4) xyxy input pixels; scores (B, N, C) = objectness * class."""
         boxes, scores = [], []
         for level, anchors, stride in zip(raw, self.anchors_px, self.strides, strict=True):
             cells = cell_grid(level.shape[2], level.shape[3], level.device)  # (rows, cols, 2)
@@ -114,15 +116,13 @@ class TunedHead(AnchorHead):
     """YOLOv5's head: each class has a sigmoid of its own, the loss is `tuned_loss`."""
 
     code = staticmethod(decode_sigmoid)
-    neighbours = (
-        True  # this code reaches half a cell outside, so cells beside the centre's can answer too
-    )
+    neighbours = True  # its boxes reach half a cell outside, so nearby cells can answer too
 
     def class_probabilities(self, logits: Tensor) -> Tensor:
         return logits.sigmoid()
 
     def first_objectness(self, bias: Tensor, stride: int) -> Tensor:
-        """About 8 objects per 640-pixel image: most cells are background, training need not learn that first."""
+        """About 8 objects per 640-pixel image: background need not be learned first."""
         return bias + math.log(8 / (640 / stride) ** 2)
 
     def loss(self, raw: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:

@@ -1,7 +1,8 @@
-"""What training minimises: the two losses of anchor heads. models/heads.py says what raw output holds.
+"""What training minimises: the two losses of anchor heads.
 
-Both compare raw output with the truths at the positives, the anchors that answer for a truth (models/assign.py), and
-teach all other anchors that they hold no object. Both return named scalars, whose sum is the loss.
+models/heads.py says what raw output holds. Both compare raw output with the truths at the
+positives, the anchors that answer for a truth (models/assign.py), and teach all other anchors that
+they hold no object. Both return named scalars, whose sum is the loss.
 """
 
 import torch
@@ -26,17 +27,19 @@ def tuned_loss(
 ) -> dict[str, Tensor]:
     """YOLOv5's loss: several positives per truth on every level, objectness that learns the IoU.
 
-    With B images of H x W pixels, C classes, levels l, and means over positives p or over all anchors a of a level:
+    With B images of H x W pixels, C classes, levels l, and means over positives p or over all
+    anchors a of a level:
 
-        box     box_gain * B                          * sum_l mean_p (1 - CIoU_p)
-        object  object_gain * B * H * W / 640^2       * sum_l balance_l * mean_a BCE(objectness_a, IoU_a)
-        class   class_gain * B * C / 80               * sum_l mean_p mean_c BCE(class_pc, 1 if c is p's class else 0)
+        box     box_gain * B                      * sum_l mean_p (1 - CIoU_p)
+        object  object_gain * B * H * W / 640^2   * sum_l balance_l * mean_a BCE(object_a, IoU_a)
+        class   class_gain * B * C / 80           * sum_l mean_pc BCE(class_pc, is p's class c?)
 
-    IoU_a is the overlap of the box that a positive says now with its truth, taken as a constant, and 0 for an anchor
-    that answers for no truth: a score then says how well the box fits, not only that an object is there.
-    anchors (levels, A, 2) are pixels. `neighbours` makes positives also of the two cells nearest to a truth's centre,
-    for a box `code` that reaches outside its cell.
-    Source: https://docs.ultralytics.com/yolov5/tutorials/architecture_description, "Compute losses".
+    IoU_a is the overlap of the box that a positive says now with its truth, taken as a constant,
+    and 0 for an anchor that answers for no truth: a score then says how well the box fits, not only
+    that an object is there. anchors (levels, A, 2) are pixels. `neighbours` makes positives also of
+    the two cells nearest to a truth's centre, for a box `code` that reaches outside its cell.
+    Source: https://docs.ultralytics.com/yolov5/tutorials/architecture_description, "Compute
+    losses".
     """
     truths = stack_truths(targets)  # (T, 6)
     batch, _, rows, cols, channels = raw[0].shape
@@ -67,9 +70,10 @@ def tuned_loss(
 
 
 def _put_highest(level: Tensor, positives: Positives, values: Tensor) -> None:
-    """Write values (P,) where the positives are; of several truths at one anchor the highest value stays.
+    """Write values (P,) where the positives are; at an anchor with several truths the highest.
 
-    `level[location] = values` would keep whichever value is written last, which on a GPU is by chance.
+    `level[location] = values` would keep whichever value is written last, which on a GPU is by
+    chance.
     """
     flat = torch.arange(level.numel(), device=level.device).view_as(level)[positives.location]
     level.view(-1).scatter_reduce_(0, flat, values, "amax")
@@ -84,16 +88,19 @@ def report_loss(
 ) -> dict[str, Tensor]:
     """The study reports' loss for anchor heads: one positive per truth, four parts.
 
-    With s = sigmoid, levels l, and means over the positives p or the background anchors n of a level:
+    With s = sigmoid, levels l, and means over the positives p or the background anchors n of a
+    level:
 
         class      sum_l                      mean_p CE(class logits, class of the truth)
         no_object  sum_l 10 * balance_l     * mean_n BCE(objectness, 0)
         object     sum_l balance_l          * mean_p (s(objectness) - IoU)^2
-        box        sum_l 2.5 * mean_p mean of (s(tx) - x)^2, (s(ty) - y)^2, (tw - log(w / aw))^2, (th - log(h / ah))^2
+        box        sum_l 2.5                * mean_p mean of (s(tx) - x)^2, (s(ty) - y)^2,
+                                                (tw - log(w / aw))^2, (th - log(h / ah))^2
 
-    x, y is where in its cell the truth's centre lies, from 0 to 1; w, h its size, aw, ah the anchor's: the box code of
-    YOLOv3 backwards. IoU is that of the decoded box with the truth, a constant. An anchor that overlaps a truth
-    without being its best is neither positive nor background. anchors (levels, A, 2) are pixels.
+    x, y is where in its cell the truth's centre lies, from 0 to 1; w, h its size, aw, ah the
+    anchor's: the box code of YOLOv3 backwards. IoU is that of the decoded box with the truth, a
+    constant. An anchor that overlaps a truth without being its best is neither positive nor
+    background. anchors (levels, A, 2) are pixels.
     """
     truths = stack_truths(targets)  # (T, 6)
     grids = [(level.shape[2], level.shape[3]) for level in raw]

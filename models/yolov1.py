@@ -3,14 +3,15 @@
     images (B, 3, 448, 448)
       backbone  ResNet without its classifier      (B, 512 or 2048, 14, 14)   stride 32
       neck      3x3 convolution to 512             (B, 512, 14, 14)
-                3x3 convolution, stride 1 or 2     (B, 512, 14, 14) or (B, 512, 7, 7)   stride 32 or 64
+                3x3 convolution, stride 1          (B, 512, 14, 14)           stride 32
+                         or with stride 2          (B, 512, 7, 7)             stride 64
       head      report: CellHead, the paper's      (B, rows, cols, 2 * 5 + C)
                 tuned: TunedHead with two anchors  [(B, 2, rows, cols, 5 + C)]
 
-Source: Redmon et al., "You Only Look Once", 2016, https://arxiv.org/abs/1506.02640; ResNet and its state names from
-torchvision. Differs: ResNet for the paper's backbone, two convolutions for its fully connected layers, so that inputs
-of other sizes work. The tuned head keeps the network and the single grid, and replaces the output layer, box code and
-loss by YOLOv5's.
+Source: Redmon et al., "You Only Look Once", 2016, https://arxiv.org/abs/1506.02640; ResNet and its
+state names from torchvision. Differs: ResNet for the paper's backbone, two convolutions for its
+fully connected layers, so that inputs of other sizes work. The tuned head keeps the network and the
+single grid, and replaces the output layer, box code and loss by YOLOv5's.
 """
 
 from collections import OrderedDict
@@ -29,15 +30,15 @@ RESNETS = {18: resnet18, 34: resnet34, 50: resnet50, 101: resnet101}  # by depth
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # RGB
 WIDTH = 512  # channels of the neck
 
-# Width, height in pixels of the tuned head's two anchors. Within ratio 4 the first fits sides of 12 to 192, the second
-# of 40 to 640; squares, so that wide and tall fit alike. Measured at 448: every box of 197 VOC photos (459 boxes) and
-# of BCCD (4886) fits one of them, and no other pair from 32 to 64 and 140 to 192 fits more. What neither fits has one
-# side below 40 and the other above 192.
+# Width, height in pixels of the tuned head's two anchors. Within ratio 4 the first fits sides of 12
+# to 192, the second of 40 to 640; squares, so that wide and tall fit alike. Measured at 448: every
+# box of 197 VOC photos (459 boxes) and of BCCD (4886) fits one of them, and no other pair from 32
+# to 64 and 140 to 192 fits more. What neither fits has one side below 40 and the other above 192.
 PRIORS = ((48.0, 48.0), (160.0, 160.0))
 
 
 class YoloV1(HeadedDetector):
-    """Raw output: float32 logits of rows = H / grid_stride times cols = W / grid_stride cells, as its head says."""
+    """Raw output is its head's, float32 logits of H / grid_stride times W / grid_stride cells."""
 
     def __init__(
         self,

@@ -16,12 +16,14 @@
                              [0] five convs -- 3x3 -- 1x1   rows = H / 8: small objects
                               128
 
-The numbers are strides and channels. The pyramid brings what the coarse level knows of the scene to the fine levels,
-which alone see small objects. Lists go by level, fine to coarse: `routes[i]` leads from level i + 1 to level i.
+The numbers are strides and channels. The pyramid brings what the coarse level knows of the scene to
+the fine levels, which alone see small objects. Lists go by level, fine to coarse: `routes[i]` leads
+from level i + 1 to level i.
 
-Source: Redmon and Farhadi, "YOLOv3", 2018, https://arxiv.org/abs/1804.02767, and the layer table yolov3.cfg.
-Differs: the tuned head is the paper's (a sigmoid per class) with a better loss; the report head has a softmax over
-classes and the study reports' four-part loss.
+Source: Redmon and Farhadi, "YOLOv3", 2018, https://arxiv.org/abs/1804.02767, and the layer table
+yolov3.cfg.
+Differs: the tuned head is the paper's (a sigmoid per class) with a better loss; the report head has
+a softmax over classes and the study reports' four-part loss.
 """
 
 from typing import Literal
@@ -54,7 +56,8 @@ class YoloV3(HeadedDetector):
         self.classes = classes
         self.backbone = DarkNet53()
         channels = self.backbone.channels  # (256, 512, 1024)
-        # A branch reads its level joined with half as many channels from the level above; the coarsest has none above.
+        # A branch reads its level joined with half as many channels from the level above; the
+        # coarsest has none above.
         joined = [c + c // 2 for c in channels[:-1]] + [channels[-1]]
         self.branches = nn.ModuleList(
             _branch(c_in, c) for c_in, c in zip(joined, channels, strict=True)
@@ -77,7 +80,7 @@ class YoloV3(HeadedDetector):
 
 
 def _branch(c_in: int, channels: int) -> nn.Sequential:
-    """Five convolutions, 1x1 to half of `channels` and 3x3 to all of them in turn; half of them come out."""
+    """Five convolutions, 1x1 to half of `channels` and 3x3 to all in turn; half come out."""
     half = channels // 2
     return nn.Sequential(
         ConvBNLeaky(c_in, half),

@@ -1,26 +1,28 @@
 """YOLOv5 n, s, m, l, x (v6/v7): CSP backbone, PAN neck, three anchor heads.
 
-Sizes differ in depth (repeats of a block) and width (channels); these are the channels of l, at width 1. A number in
-brackets is the row of the layer table and the name of the layer in checkpoints ("model.17.cv1.conv.weight").
+Sizes differ in depth (repeats of a block) and width (channels); these are the channels of l, at
+width 1. A number in brackets is the row of the layer table and the name of the layer in checkpoints
+("model.17.cv1.conv.weight").
 
     backbone             neck, top down               neck, bottom up            head [24]
-    [0..4]   stride 8    256 --- concat, 512 ------- [17] C3 256 --------------- P3  small objects
+    [0..4]   stride 8    256 --- concat, 512 ------- [17] C3 256 ------------------ P3
                            |        up x 2              |
                            |     [14] 1x1 256 --+    [18] 3x3 / 2 256
                            |        |           |       |
-    [5, 6]   stride 16   512 --- concat, 1024   +--- concat, 512 - [20] C3 512 - P4
+    [5, 6]   stride 16   512 --- concat, 1024   +--- concat, 512 - [20] C3 512 ---- P4
                            |     [13] C3 512                          |
                            |        up x 2                            |
                            |     [10] 1x1 512 --+                  [21] 3x3 / 2 512
                            |        |           |                     |
-    [7, 8, 9] stride 32  1024 ------+           +------------------- concat, 1024 - [23] C3 1024 - P5  large objects
+    [7..9]   stride 32  1024 -------+           +---------------- concat, 1024 - [23] C3 1024 - P5
 
-Top down, what the coarse level knows of the scene reaches the fine ones (FPN); bottom up, the fine level's exact edges
-reach the coarse ones (PAN: Liu et al., 2018, https://arxiv.org/abs/1803.01534).
+P3 sees small objects, P5 large ones. Top down, what the coarse level knows of the scene reaches the
+fine ones (FPN); bottom up, the fine level's exact edges reach the coarse ones (PAN: Liu et al.,
+2018, https://arxiv.org/abs/1803.01534).
 
-Source: the published layer table of YOLOv5 v6.0 (yolov5{n,s,m,l,x}.yaml). State names, shapes and anchors are its
-checkpoints'. Differs: the report head is the study reports' on the same network: YOLOv3's box code and a softmax over
-classes, trained with their four-part loss.
+Source: the published layer table of YOLOv5 v6.0 (yolov5{n,s,m,l,x}.yaml). State names, shapes and
+anchors are its checkpoints'. Differs: the report head is the study reports' on the same network:
+YOLOv3's box code and a softmax over classes, trained with their four-part loss.
 """
 
 import math

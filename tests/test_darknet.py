@@ -13,8 +13,9 @@ from models import darknet
 from models.class_names import COCO, match_classes
 from models.darknet import DarkNet53
 from models.darknet_weights import file_order, read_darknet
-from models.weights import WeightsError, read_yolov5
+from models.weights import WeightsError
 from models.yolov3 import YoloV3
+from models.yolov5_weights import read_yolov5
 
 BACKBONE_BYTES, WHOLE_BYTES = 162_482_580, 248_007_048  # darknet53.conv.74, yolov3.weights
 OFFICIAL = Path(__file__).parents[2] / "shared" / "weights" / "yolov5n-coco.pt"

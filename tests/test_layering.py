@@ -63,8 +63,11 @@ ROOMS = {
         "yolov1": "detector gains heads cells",
         "yolov3": "detector gains heads darknet",
         "yolov5": "detector gains heads blocks",
-        "weights": "class_names detector yolov5",
+        "weights": "class_names detector",
+        "unpickling": "weights",
+        "yolov5_weights": "yolov5 weights unpickling",
         "darknet_weights": "class_names darknet heads yolov3 weights",
+        "resnet_weights": "weights unpickling",
     },
     "harness": {
         "provenance": "",

@@ -18,8 +18,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from models.class_names import match_classes
-from models.weights import WeightsError, foreign_classes, read_yolov5, transfer
+from models.unpickling import foreign_classes
+from models.weights import WeightsError, transfer
 from models.yolov5 import SIZES, YoloV5
+from models.yolov5_weights import read_yolov5
 
 OFFICIAL = Path(__file__).parents[2] / "shared" / "weights" / "yolov5n-coco.pt"
 SHA256 = "edd2e5cc4e3caa4b508168b51d9dc529da58b37813e0d2c8b49aba06aa3472dc"

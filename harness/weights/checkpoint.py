@@ -15,8 +15,11 @@ from harness.recipe import Recipe, load_recipe
 from harness.run_folder import weights_in
 from models.darknet_weights import read_darknet
 from models.detector import Detector
-from models.weights import Weights, WeightsError, foreign_classes, read_resnet, read_yolov5
+from models.resnet_weights import read_resnet
+from models.unpickling import foreign_classes
+from models.weights import Weights, WeightsError
 from models.yolov5 import SIZES
+from models.yolov5_weights import read_yolov5
 
 FORMAT = "detection-harness 1"
 _RECIPE_OF = {"yolov3": "v3"} | {f"yolov5{size}": f"v5{size}" for size in SIZES}

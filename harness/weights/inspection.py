@@ -9,7 +9,7 @@ from harness.recipe import Recipe
 from harness.run_folder import Run
 from harness.weights.catalogue import CATALOGUE, file_sha256
 from harness.weights.checkpoint import read_weights
-from models.weights import foreign_classes
+from models.unpickling import foreign_classes
 
 CLASSES_SHOWN = 8
 
