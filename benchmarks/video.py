@@ -2,9 +2,9 @@
 
     python benchmarks/video.py PHOTOS [--weights yolov5n.pt] [--minutes 10]
 
-PHOTOS is a folder. The clips are 1280 x 720 at 25 frames per second, H.264 with AAC, four seconds per
-photo: one stands still, the other pans and zooms, so that no block of a frame is where it was. The
-still one is then repeated for so many minutes to see what happens to the memory.
+PHOTOS is a folder. The clips are 1280 x 720 at 25 frames per second, H.264 with AAC, four seconds
+per photo: one stands still, the other pans and zooms, so that no block of a frame is where it was.
+The still one is then repeated for so many minutes to see what happens to the memory.
 """
 
 import argparse

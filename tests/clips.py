@@ -1,4 +1,4 @@
-"""Small videos that are hard to keep exact, and a look into any video: built and read with PyAV alone."""
+"""Small videos that are hard to keep exact, and what is in a video, all with PyAV alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class Clip:
     pix_fmt: str = "yuv420p"
     sounds: tuple[Sound, ...] = (Sound(),)
     subtitles: bool = False
-    rotation: int = 0  # degrees, against the clock
+    rotation: int = 0  # degrees, anticlockwise
     mirrored: bool = False
     matrix: int = 2  # of colours, by H.264's number
     full_range: bool = False
@@ -181,7 +181,7 @@ def number_in(image: np.ndarray) -> int:
 
 
 @dataclass
-class Look:
+class Contents:
     """What is in a file."""
 
     times: list[Fraction]  # seconds, of each frame
@@ -192,10 +192,10 @@ class Look:
     length: float  # seconds, of the video track
 
 
-def look(path: Path) -> Look:
+def contents(path: Path) -> Contents:
     with av.open(path) as file:
         video = file.streams.video[0]
-        seen = Look(
+        seen = Contents(
             [],
             [],
             [[] for _ in file.streams.audio],

@@ -13,7 +13,7 @@ RATE = 25
 
 @dataclass
 class Scene:
-    """What is there on each frame: boxes (n, 4), labels (n,), numbers (n,)."""
+    """The truth of each frame: boxes (n, 4), labels (n,), numbers (n,) of the objects."""
 
     boxes: list[np.ndarray]
     labels: list[np.ndarray]
@@ -21,7 +21,10 @@ class Scene:
 
 
 def scene(frames: int = 600, objects: int = 14, seed: int = 0) -> Scene:
-    """Objects that come, swing about at up to some 300 pixels a second on 1280 x 720, cross each other and go."""
+    """Objects that come, swing about, cross each other and go.
+
+    They move at up to some 300 pixels per second on 1280 x 720.
+    """
     rng = np.random.default_rng(seed)
     time = np.arange(frames) / RATE
     truth = Scene(*([[] for _ in time] for _ in range(3)))
@@ -46,8 +49,11 @@ def scene(frames: int = 600, objects: int = 14, seed: int = 0) -> Scene:
 
 
 def detections(truth: Scene, seed: int = 0) -> VideoDetections:
-    """What a poor detector says: one in five boxes missed or weak, at times for half a second; one in 20 mislabelled,
-    4 % of its size out of place; and a false positive on every other frame."""
+    """What a poor detector says.
+
+    One in five boxes is missed or weak, at times for half a second; one in 20 is mislabelled; a box
+    is off by 4 % of its size; and there is a false positive on every other frame.
+    """
     rng = np.random.default_rng(seed)
     hidden: dict[int, int] = {}
     frame_boxes = []

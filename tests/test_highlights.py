@@ -37,7 +37,7 @@ def blank(frames, **columns):
     return clip(*[[]] * frames, **columns)
 
 
-def test_boxes_are_counted_by_picture():
+def test_boxes_are_counted_by_frame():
     assert boxes_per_frame(clip([0.9, 0.1], [], [0.5])).tolist() == [2, 0, 1]
 
 
@@ -54,11 +54,11 @@ def test_boxes_are_counted_by_picture():
         ([], 0),
     ],
 )
-def test_doubt_is_the_mean_entropy_of_the_scores(scores, bits):
+def test_uncertainty_is_the_mean_entropy_of_the_scores(scores, bits):
     assert uncertainty(clip(scores, [0.9])).tolist() == pytest.approx([bits, 0.468996], abs=2e-6)
 
 
-def test_pictures_of_the_same_scores_are_level_in_any_order():
+def test_frames_of_the_same_scores_are_level_in_any_order():
     scores = np.random.default_rng(0).random(30)
     assert (
         len(set(uncertainty(clip(*(np.roll(scores, i).tolist() for i in range(30)))).tolist())) == 1
@@ -80,7 +80,7 @@ def test_moments_keep_away_from_those_of_another_kind():
     assert moments(value, blank(61), besides=[33, 5, 10]) == [20, 40]
 
 
-def test_apart_means_in_seconds_not_in_pictures():
+def test_apart_means_in_seconds_not_in_frames():
     time = [0, 1, 2, 3, 58, 59, 60]
     assert moments(np.array([7, 6, 5, 4, 3, 2, 1]), blank(7, time=time)) == [0, 4]
 
@@ -104,7 +104,7 @@ def test_two_kinds_find_room_wherever_the_first_ones_lie():
         assert min(abs(a - b) for a in rows for b in rows if a != b) > (frames - 1) / 12
 
 
-def test_pictures_without_a_value_are_no_moments():
+def test_frames_without_a_value_are_no_moments():
     assert moments(np.array([0, 2, 0, 0, 0, 0]), blank(6)) == [1]
     assert moments(np.zeros(6), blank(6)) == []
     assert moments(np.ones(1), blank(1)) == [0]

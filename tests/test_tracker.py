@@ -80,7 +80,7 @@ def test_smoothing_leaves_straight_motion_where_it_is():
 
 
 def test_smoothing_equals_the_least_squares_it_stands_for():
-    """The smoother's boxes minimise detection errors and accelerations together: solved here as one linear system."""
+    """Its boxes minimise detection errors and accelerations together: one linear system here."""
     rng = np.random.default_rng(0)
     time = np.cumsum(rng.uniform(0.02, 0.1, 12))
     weight = np.where(rng.random(12) < 0.3, 0, rng.uniform(0.2, 1, 12))

@@ -19,7 +19,7 @@ from harness.video.annotate import annotate  # noqa: E402
 from harness.video.inputs import Camera, ImageFolder, open_input  # noqa: E402
 from harness.video.pipeline import FrameDetector  # noqa: E402
 from harness.video.prefetch import prefetch  # noqa: E402
-from tests.clips import MATRIX, Clip, Sound, look, number_in, paint, write_clip  # noqa: E402
+from tests.clips import MATRIX, Clip, Sound, contents, number_in, paint, write_clip  # noqa: E402
 from tests.progress import Tasks  # noqa: E402
 
 CLASSES = ("person", "dog")
@@ -62,8 +62,8 @@ def test_a_clip_comes_back_exactly(name, tmp_path):
     clip = MATRIX[name]
     given = write_clip(tmp_path / f"in{clip.suffix}", clip)
     out = tmp_path / ("out.mkv" if clip.suffix == ".mkv" else "out.mp4")
-    made = make(given, out)
-    before, after = look(given), look(out)
+    annotated = make(given, out)
+    before, after = contents(given), contents(out)
 
     shift = (
         before.times[0] - after.times[0]
@@ -74,7 +74,7 @@ def test_a_clip_comes_back_exactly(name, tmp_path):
         else min(after.times[0], after.sounds[0][0][0]) == 0 < shift
     )
     assert [time - shift for time in before.times] == after.times
-    assert made.video.time == pytest.approx([float(time) for time in after.times])
+    assert annotated.video.time == pytest.approx([float(time) for time in after.times])
     for old, new in zip(before.sounds + before.words, after.sounds + after.words, strict=True):
         moved = [abs(float(a - shift - b)) for (a, _), (b, _) in zip(old, new, strict=True)]
         assert max(moved) <= (0.0005 if clip.suffix == ".ts" else 0.00005)  # seconds
@@ -83,7 +83,7 @@ def test_a_clip_comes_back_exactly(name, tmp_path):
 
     lost = len(clip.times) - len(after.times)
     assert lost == 0 or name == "truncated with index" or name == "corrupted middle" and lost <= 1
-    assert (made.damaged > 0) == (name in ("corrupted middle", "truncated with index"))
+    assert (annotated.damaged > 0) == (name in ("corrupted middle", "truncated with index"))
     for old, new in list(zip(before.images, after.images))[:: len(after.times) // 8]:
         upright = np.rot90(old, clip.rotation // 90)
         h, w = upright.shape[:2]
@@ -117,7 +117,7 @@ def test_what_cannot_be_read_is_one_clear_line_and_no_output(name, tmp_path):
 def test_colours_stay_what_they_were_and_are_tagged_the_same(matrix, full, tmp_path):
     clip = write_clip(tmp_path / "in.mp4", Clip(sounds=(), matrix=matrix, full_range=full))
     make(clip, tmp_path / "out.mp4")
-    old, new = (look(path).images[7].astype(int) for path in (clip, tmp_path / "out.mp4"))
+    old, new = (contents(path).images[7].astype(int) for path in (clip, tmp_path / "out.mp4"))
     for y, x in ((10, 10), (10, -10), (-10, 10), (-10, -10)):
         assert np.abs(old[y, x] - new[y, x]).max() <= 4
         assert np.abs(new[y, x] - paint(7, (96, 128))[y, x]).max() <= 8
@@ -131,7 +131,7 @@ def test_pixels_that_are_not_square_turn_with_the_frame(tmp_path):
         tmp_path / "in.mp4", Clip(rotation=90, pixel_aspect=Fraction(4, 3), sounds=())
     )
     make(clip, tmp_path / "out.mp4")
-    assert look(tmp_path / "out.mp4").pixel_aspect == Fraction(3, 4)
+    assert contents(tmp_path / "out.mp4").pixel_aspect == Fraction(3, 4)
 
 
 def test_odd_sides_that_share_their_chroma_are_padded_too(tmp_path):
@@ -139,7 +139,7 @@ def test_odd_sides_that_share_their_chroma_are_padded_too(tmp_path):
         tmp_path / "in.webm", Clip(".webm", size=(97, 127), codec="libvpx", sounds=())
     )
     make(clip, tmp_path / "out.mp4")
-    old, new = look(clip).images[9], look(tmp_path / "out.mp4").images[9]
+    old, new = contents(clip).images[9], contents(tmp_path / "out.mp4").images[9]
     assert new.shape == (98, 128, 3) and np.abs(new[:97, :127].astype(int) - old).mean() < 4
 
 
@@ -178,29 +178,29 @@ def test_another_ending_is_refused_before_any_work(clip, tmp_path):
 
 
 def test_boxes_are_drawn_on_their_frame_and_the_table_says_so(clip, tmp_path):
-    made = make(
+    annotated = make(
         clip,
         tmp_path / "out.mp4",
         detector(lambda count: box(count) if count % 2 else NO_BOXES, batch=4),
     )
-    assert made.video.image.tolist() == list(range(1, 50, 2))
-    old, new = look(clip), look(tmp_path / "out.mp4")
+    assert annotated.video.image.tolist() == list(range(1, 50, 2))
+    old, new = contents(clip), contents(tmp_path / "out.mp4")
     changed = [
         (np.abs(a.astype(int) - b).max(2) > 60).sum() > 200 for a, b in zip(old.images, new.images)
     ]
     assert changed == [bool(number % 2) for number in range(50)]
-    made.video.save(tmp_path / "t.npz")
+    annotated.video.save(tmp_path / "t.npz")
     assert Detections.load(tmp_path / "t.npz").image_ids[:2] == ("frame_0.jpg", "frame_1.jpg")
 
 
 def test_redrawing_from_the_table_gives_the_same_video(clip, tmp_path):
-    made = make(clip, tmp_path / "a.mp4", detector(box))
-    again = make(clip, tmp_path / "b.mp4", made.video)
+    annotated = make(clip, tmp_path / "a.mp4", detector(box))
+    again = make(clip, tmp_path / "b.mp4", annotated.video)
     assert all(
         (a == b).all()
-        for a, b in zip(look(tmp_path / "a.mp4").images, look(tmp_path / "b.mp4").images)
+        for a, b in zip(contents(tmp_path / "a.mp4").images, contents(tmp_path / "b.mp4").images)
     )
-    assert (again.video.xyxy == made.video.xyxy).all()
+    assert (again.video.xyxy == annotated.video.xyxy).all()
 
 
 def test_a_table_of_another_video_is_refused(clip, tmp_path):
@@ -220,11 +220,11 @@ def test_a_table_of_another_video_is_refused(clip, tmp_path):
 
 def test_tracking_a_file_fills_gaps_and_numbers_objects(clip, tmp_path):
     flaky = detector(lambda count: box(0, label=count % 7 == 3) if count % 5 else NO_BOXES)
-    made = make(clip, tmp_path / "out.mp4", flaky, track=True, progress=(tasks := Tasks()))
-    assert made.video.image.tolist() == list(
+    annotated = make(clip, tmp_path / "out.mp4", flaky, track=True, progress=(tasks := Tasks()))
+    assert annotated.video.image.tolist() == list(
         range(1, 50)
     )  # all but frame 0, from the first sighting on
-    assert set(made.video.track.tolist()) == {1} and set(made.video.label.tolist()) == {0}
+    assert set(annotated.video.track.tolist()) == {1} and set(annotated.video.label.tolist()) == {0}
     assert tasks.totals == tasks.done == {"detect": 50, "draw": 50}
     assert list(tasks.done) == ["detect", "draw"]
 
@@ -233,18 +233,16 @@ def test_boxes_are_cut_to_the_frame_and_those_outside_go(clip, tmp_path):
     half_out, out = box(0), box(0)
     half_out.xyxy[:] = (-20, 50, 30, 200)
     out.xyxy[:] = (130, 10, 190, 50)
-    made = make(clip, tmp_path / "out.mp4", detector(lambda count: half_out if count else out))
-    assert len(made.video) == 49 and made.video.xyxy[0].tolist() == [0, 50, 30, 96]
+    annotated = make(clip, tmp_path / "out.mp4", detector(lambda count: half_out if count else out))
+    assert len(annotated.video) == 49 and annotated.video.xyxy[0].tolist() == [0, 50, 30, 96]
 
 
 def test_the_table_of_a_drawn_video_can_be_tracked_later(clip, tmp_path):
     direct = make(
         clip, tmp_path / "a.mp4", detector(lambda count: box(0, 0.1 + 0.015 * count)), track=True
     ).video
-    found = make(
-        clip, tmp_path / "b.mp4", detector(lambda count: box(0, 0.1 + 0.015 * count))
-    ).video
-    later = make(clip, tmp_path / "c.mp4", found, track=True).video
+    raw = make(clip, tmp_path / "b.mp4", detector(lambda count: box(0, 0.1 + 0.015 * count))).video
+    later = make(clip, tmp_path / "c.mp4", raw, track=True).video
     assert len(later) == 50 and (later.xyxy == direct.xyxy).all()
 
 
@@ -260,7 +258,7 @@ def test_a_folder_of_images_is_a_video_in_the_order_of_its_numbers(tmp_path):
         conf_min=0.2,
         track=False,
     ).video
-    seen = look(tmp_path / "o.mp4")
+    seen = contents(tmp_path / "o.mp4")
     assert [number_in(image) for image in seen.images] == list(range(12))
     assert seen.times == [Fraction(number, 10) for number in range(12)]
     assert video.image_ids[10] == "frame_10.png"
@@ -296,16 +294,16 @@ def test_a_camera_records_until_ctrl_c_and_leaves_a_playable_video(tmp_path, mon
         return box(0)
 
     before = signal.getsignal(signal.SIGINT)
-    made = annotate(
+    annotated = annotate(
         lambda: Camera(str(clip)),
         tmp_path / "o.mp4",
         detector(slowly),
         conf_min=0.2,
         track=True,
     )
-    seen = look(tmp_path / "o.mp4")
-    assert 20 <= len(seen.images) == len(made.video.image_ids) < 50
-    assert seen.times == sorted(set(seen.times)) and max(made.video.track) == 1
+    seen = contents(tmp_path / "o.mp4")
+    assert 20 <= len(seen.images) == len(annotated.video.image_ids) < 50
+    assert seen.times == sorted(set(seen.times)) and max(annotated.video.track) == 1
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -335,12 +333,12 @@ def test_a_video_that_is_there_stays_when_the_next_one_fails(clip, tmp_path):
 
 def test_work_ahead_keeps_order_passes_errors_and_ends_when_the_reader_leaves():
     assert list(prefetch((n for n in range(100)), 3)) == list(range(100))
-    made, closed = [], []
+    produced, closed = [], []
 
     def counting():
         try:
             for number in range(1000):
-                made.append(number)
+                produced.append(number)
                 yield number
         finally:
             closed.append(True)
@@ -348,7 +346,7 @@ def test_work_ahead_keeps_order_passes_errors_and_ends_when_the_reader_leaves():
     items = prefetch(counting(), 3)
     assert [next(items), next(items)] == [0, 1]
     items.close()
-    assert len(made) <= 7 and closed == [True]
+    assert len(produced) <= 7 and closed == [True]
 
     def failing():
         yield 1

@@ -1,4 +1,4 @@
-"""harness.video.download against a server on this machine that resumes, drops connections and is out of order."""
+"""harness.video.download against a local server that resumes, drops connections and fails."""
 
 import gc
 import re
@@ -24,7 +24,10 @@ VIDEO = b"\x00\x00\x00\x18ftypmp42" + np.random.default_rng(0).bytes(300_000)
 
 
 class Server(ThreadingHTTPServer):
-    """Sends VIDEO at /clip.mp4. `faults` are statuses to answer first; `drops` how often it hangs up half way."""
+    """Sends VIDEO at /clip.mp4.
+
+    `faults` are statuses to answer first, `drops` is how often to hang up half way.
+    """
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)

@@ -1,4 +1,4 @@
-"""harness.report.video_sheet: the moments of a film on the page of a run."""
+"""harness.report.video_sheet: the moments of a video on the page of a run."""
 
 import base64
 import importlib.util
@@ -17,18 +17,18 @@ from harness.report.video_sheet import _clock  # noqa: E402
 from tests.clips import Clip, number_in, write_clip  # noqa: E402
 
 FRAMES = 250
-BUSY = {40: 5, 120: 7, 200: 6}  # picture: boxes, sure ones; elsewhere one
-UNSURE = {80: 0.5, 160: 0.45, 240: 0.7}  # picture: score of its box
+BUSY = {40: 5, 120: 7, 200: 6}  # frame: number of confident boxes; one elsewhere
+UNSURE = {80: 0.5, 160: 0.45, 240: 0.7}  # frame: score of its box
 
 
-def video(track=0):
+def detections(track=0):
     ids = tuple(f"frame_{i}.jpg" for i in range(FRAMES))
     boxes = np.ones(FRAMES, int)
     boxes[list(BUSY)] = list(BUSY.values())
     image = np.repeat(np.arange(FRAMES), boxes)
     score = np.full(len(image), 0.98)
-    for picture, unsure in UNSURE.items():
-        score[image == picture] = unsure
+    for frame, unsure in UNSURE.items():
+        score[image == frame] = unsure
     xyxy = np.tile((5, 5, 30, 40), (len(image), 1))
     time, shot = np.arange(FRAMES) / 25, np.zeros(FRAMES)
     return VideoDetections(
@@ -45,24 +45,24 @@ def video(track=0):
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory):
+def clip(tmp_path_factory):
     return write_clip(
-        tmp_path_factory.mktemp("film") / "film.mp4", Clip(times=list(range(FRAMES)), sounds=())
+        tmp_path_factory.mktemp("clip") / "clip.mp4", Clip(times=list(range(FRAMES)), sounds=())
     )
 
 
 @pytest.fixture
-def run(film, tmp_path):
-    """A folder with a film and its table, and nothing else of a run."""
+def run(clip, tmp_path):
+    """A folder with a video and its table, and nothing else of a run."""
     run = tmp_path / "run"
     run.mkdir()
-    (run / "video.mp4").write_bytes(film.read_bytes())
-    video().save(run / "video.npz")
+    (run / "video.mp4").write_bytes(clip.read_bytes())
+    detections().save(run / "video.npz")
     return run
 
 
 def section(run):
-    """The source of the page's part about the film, spaces made one."""
+    """The source of the page's part about the video, with single spaces."""
     write_report(run, run / "report.html")
     source = (run / "report.html").read_text(encoding="utf-8")
     start = source.index("<h2>Video</h2>")
@@ -74,7 +74,7 @@ def text(source):
 
 
 def numbers(source):
-    """Of the pictures on the page."""
+    """Of the frames on the page."""
     encoded = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', source)
     return [
         number_in(cv2.imdecode(np.frombuffer(base64.b64decode(e), np.uint8), 1)) for e in encoded
@@ -103,30 +103,30 @@ def test_the_page_shows_the_busiest_and_the_least_certain_moments(run):
 
 
 def test_the_section_says_how_much_was_seen_and_how_far_apart_moments_are(run):
-    told = text(section(run))
-    assert "250 frames in 0:10.0, with 265 boxes. " in told  # 247 + 5 + 7 + 6
+    shown_text = text(section(run))
+    assert "250 frames in 0:10.0, with 265 boxes. " in shown_text  # 247 + 5 + 7 + 6
     assert (
-        "any two moments are more than 0.8 s apart" in told
-        and "Counted are boxes scored 0.25 or more" in told
+        "any two moments are more than 0.8 s apart" in shown_text
+        and "Counted are boxes scored 0.25 or more" in shown_text
     )
 
 
 def test_scores_of_several_boxes_are_given_as_a_range(run):
-    table = video()
+    table = detections()
     table.score[table.image == 120] = np.linspace(0.4, 0.6, 7)
     table.save(run / "video.npz")
     assert "0:04.8 · 7 boxes scored 0.40 to 0.60, 0.99 bit" in text(section(run))
 
 
 def test_no_moment_is_shown_twice(run):
-    table = video()
+    table = detections()
     table.score[table.image == 120] = 0.5
     table.save(run / "video.npz")
     assert numbers(section(run)) == [120, 200, 40, 80, 160, 240]
 
 
-def test_boxes_that_the_film_does_not_show_are_left_out(run):
-    table = video()
+def test_boxes_that_the_video_does_not_show_are_left_out(run):
+    table = detections()
     table.score[table.image == 120] = 0.24
     table.save(run / "video.npz")
     source = section(run)
@@ -134,7 +134,7 @@ def test_boxes_that_the_film_does_not_show_are_left_out(run):
 
 
 def test_objects_that_were_tracked_all_count(run):
-    table = video(track=3)
+    table = detections(track=3)
     table.score[table.image == 120] = 0.24
     table.save(run / "video.npz")
     source = section(run)
@@ -149,13 +149,13 @@ def test_the_files_are_listed(run):
     assert re.findall(r"<th><code>(.*?)</code>", page) == ["video.mp4", "video.npz", "video.csv"]
 
 
-def test_a_film_in_which_nothing_was_found_has_no_moments(run):
-    video().take(np.zeros(0, int)).save(run / "video.npz")
+def test_a_video_in_which_nothing_was_found_has_no_moments(run):
+    detections().take(np.zeros(0, int)).save(run / "video.npz")
     source = section(run)
     assert text(source).strip() == "Video 250 frames in 0:10.0, with 0 boxes."
 
 
-def test_a_run_without_a_film_has_no_such_section(run):
+def test_a_run_without_a_video_has_no_such_section(run):
     for name in ("video.mp4", "video.npz"):
         (run / name).unlink()
     (run / "recipe.toml").write_text("")
@@ -180,7 +180,7 @@ def test_a_run_without_a_film_has_no_such_section(run):
         ),
     ],
 )
-def test_half_a_film_is_one_line_on_the_page(name, content, says, run):
+def test_half_a_video_is_one_line_on_the_page(name, content, says, run):
     if content is None:
         (run / name).unlink()
     else:
@@ -190,9 +190,11 @@ def test_half_a_film_is_one_line_on_the_page(name, content, says, run):
 
 
 def test_without_pyav_the_page_says_what_to_install(run, monkeypatch):
-    found = importlib.util.find_spec
+    find_spec = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *at: None if name == "av" else found(name, *at)
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "av" else find_spec(name, *rest),
     )
     for name in [name for name in sys.modules if name.startswith("harness.video")]:
         monkeypatch.delitem(sys.modules, name)

@@ -1,4 +1,4 @@
-"""harness.video.yuv and shots: frames as H.264 keeps them, upright, and drawn on as RGB would be."""
+"""harness.video.yuv, overlay and shots: frames as H.264 keeps them, upright and drawn on."""
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from harness.video.shots import Shots  # noqa: E402
 from harness.video.source import Frame  # noqa: E402
 from harness.video.video_file import VideoFile  # noqa: E402
 from harness.video.yuv import ColourTags, planes_to_rgb, rgb_to_planes, split_planes  # noqa: E402
-from tests.clips import Clip, look, paint, write_clip  # noqa: E402
+from tests.clips import Clip, contents, paint, write_clip  # noqa: E402
 
 CLASSES = ("person", "dog")
 
@@ -30,7 +30,7 @@ def one_box(score):
 def test_frames_are_upright_whatever_the_display_matrix_says(rotation, mirrored, tmp_path):
     clip = write_clip(tmp_path / "in.mp4", Clip(rotation=rotation, mirrored=mirrored, sounds=()))
     (shown,) = [event for event in VideoFile(clip).events() if isinstance(event, Frame)][5:6]
-    upright = np.rot90(look(clip).images[5], rotation // 90)
+    upright = np.rot90(contents(clip).images[5], rotation // 90)
     wanted = upright[:, ::-1] if mirrored else upright
     seen = planes_to_rgb(shown.planes, ColourTags())
     assert seen.shape == wanted.shape and np.abs(seen.astype(int) - wanted).mean() < 2

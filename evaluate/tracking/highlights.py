@@ -1,4 +1,4 @@
-"""Which frames of a video to look at: those with most boxes, and those the detector is least sure of.
+"""Which frames of a video to look at: those with most boxes, and those with most uncertain ones.
 
 The idea. Give each frame a value, and take the frames with the greatest, but not three neighbours
 that all show the same scene:
@@ -9,13 +9,13 @@ that all show the same scene:
        something is about to come or go, and the longest stretch has the frame furthest inside;
     4. take the first, drop all within `spacing` of it, and repeat.
 
-Worked example. Frames one second apart have the values 0 5 5 5 0 0 5 5 5 5 5 5 5 0. Both stretches of
-5 tie. The first has its middle 1 s from its ends, the second, frames 6 to 12, has frame 9 at 3 s from
-either end: frame 9 is the first moment. The video is 13 s long, so spacing is 13 / 12 s, frames 8 to
-10 are gone, and the next moment comes from what is left.
+Worked example. Frames one second apart have the values 0 5 5 5 0 0 5 5 5 5 5 5 5 0. Both stretches
+of 5 tie. The first has its middle 1 s from its ends, the second, frames 6 to 12, has frame 9 at 3 s
+from either end: frame 9 is the first moment. The video is 13 s long, so spacing is 13 / 12 s,
+frames 8 to 10 are gone, and the next moment comes from what is left.
 
-Spacing is a twelfth of the length. Three moments of one kind take away at most 2 / 12 each, so there
-is always room for three of another kind that keep away from the first three too.
+Spacing is a twelfth of the length. Three moments of one kind take away at most 2 / 12 each, so
+there is always room for three of another kind that keep away from the first three too.
 """
 
 from collections.abc import Sequence
@@ -36,9 +36,9 @@ def boxes_per_frame(video: VideoDetections) -> Array:
 def uncertainty(video: VideoDetections) -> Array:
     """Mean binary entropy of the scores on each frame, 0 where there is no box. (I,) bits.
 
-    A score p has -p log2 p - (1 - p) log2 (1 - p): 1 at 0.5, where a box is as likely right as wrong,
-    0 at 0 and 1. It is the mean because a sum would pick the frames with most boxes once more. A
-    tracked object has one score, so uncertainty about it lasts as long as it is in sight.
+    A score p has -p log2 p - (1 - p) log2 (1 - p): 1 at 0.5, where a box is as likely right as
+    wrong, 0 at 0 and 1. It is the mean because a sum would pick the frames with most boxes once
+    more. A tracked object has one score, so uncertainty about it lasts as long as it is in sight.
 
     Source: uncertainty of an image in active learning, https://arxiv.org/abs/1809.09875, "average".
     Differs: entropy of the score, the one probability a table keeps, instead of the margin between
@@ -59,10 +59,10 @@ def spacing(video: VideoDetections) -> float:
 
 
 def moments(value: Array, video: VideoDetections, besides: Sequence[int] = ()) -> list[int]:
-    """At most MOMENTS_MAX frames with the greatest value (I,), greatest first, never one of value 0.
+    """At most MOMENTS_MAX frames with the greatest value (I,), greatest first, none of value 0.
 
-    They are more than `spacing` apart, from the frames in `besides` too. Of frames with equal value,
-    the middle of the longest stretch is taken.
+    They are more than `spacing` apart, from the frames in `besides` too. Of frames with equal
+    value, the middle of the longest stretch is taken.
     """
     # 2. the first and last frame of the stretch that each frame belongs to
     time = video.time

@@ -6,9 +6,10 @@ the value and its velocity, and how uncertain both are:
 
     1. init     the first box is the value; the velocity is 0, and may be wrong by a lot;
     2. predict  time passes: the value moves on by velocity x seconds, uncertainty grows;
-    3. update   a box is seen: the value moves a part of the way towards it, the gain, which is large
-                where the prediction is uncertain and small where the detection is (a low score).
-                The velocity is corrected too, as far as its error goes with that of the value;
+    3. update   a box is seen: the value moves a part of the way towards it, the gain, which is
+                large where the prediction is uncertain and small where the detection is uncertain
+                (a low score). The velocity is corrected too, as far as its error goes with that
+                of the value;
     4. smooth   once the whole track is known, go back from its end: each state is corrected by what
                 was learnt later, so that a gap is filled by going from one end to the other.
 
@@ -109,7 +110,8 @@ def smooth(time: Any, box: Any, weight: Any) -> Any:
         a, b, c = predicted_covariances[i + 1]
         det = a * c - b * b
 
-        # P F' is [[to_value, shared], [to_velocity, velocity]]; the inverse is [[c, -b], [-b, a]] / det
+        # P F' is [[to_value, shared], [to_velocity, velocity]],
+        # the inverse of [[a, b], [b, c]] is [[c, -b], [-b, a]] / det
         to_value, to_velocity = value + seconds * shared, shared + seconds * velocity
         later = states[i + 1] - predicted[i + 1]
         states[i, 0] += (to_value * c - shared * b) / det * later[0] + (

@@ -8,9 +8,9 @@ The tracker (evaluate.tracking.tracker) can only look back. When the whole video
     3. vote on the label, smooth the boxes, and fill the frames between two sightings;
     4. drop objects whose own score, the mean over their sightings, is low.
 
-Worked example. A cup is seen on frames 0 to 4 and 15 to 24 and hidden between, for 0.4 s at 25 frames
-per second. The tracker gives both parts one number, and the smoother draws the box on frames 5 to 14
-along the way from one end to the other: 25 boxes from 15 sightings.
+Worked example. A cup is seen on frames 0 to 4 and 15 to 24 and hidden between, for 0.4 s at 25
+frames per second. The tracker gives both parts one number, and the smoother draws the box on
+frames 5 to 14 along the way from one end to the other: 25 boxes from 15 sightings.
 """
 
 from dataclasses import replace

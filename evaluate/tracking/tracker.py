@@ -1,24 +1,24 @@
 """Detections frame by frame -> tracks: each object keeps one number, one label and a steady box.
 
-The idea. Each object that was seen has a Kalman filter (evaluate.tracking.kalman_kernel), which says
-where to expect it on the next frame. A new box is taken for the object whose expected place it
-overlaps most, whatever its label: a person that a detector calls a bird on some frames stays one
-object, and its sightings vote on the label. For each frame:
+The idea. Each object that was seen has a Kalman filter (evaluate.tracking.kalman_kernel), which
+says where to expect it on the next frame. A new box is taken for the object whose expected place
+it overlaps most, whatever its label: a person that a detector calls a bird on some frames stays
+one object, and its sightings vote on the label. For each frame:
 
     1. forget objects out of sight for more than GAP_MAX, and all of them at a cut;
     2. predict where the others are now;
-    3. group boxes that show one object, such as a person and a bird at one place: the best of a group
-       leads it, the others only vote;
+    3. group boxes that show one object, such as a person and a bird at one place: the best of a
+       group leads it, the others only vote;
     4. match leaders to objects in three rounds, each greedily from the greatest overlap down:
        a. confirmed objects (seen at least once with a high score) with boxes of a high score,
        b. confirmed objects still without a box, with boxes of a low score,
        c. the other objects with any box that is left;
     5. update the matched objects, and start one for each box of a high score that is left.
 
-Worked example of the rounds. A person walks behind a fence and is seen with 0.8, then with 0.15 for
-some frames, then with 0.8 again. 0.25 and more is high. Throwing low boxes away would lose the
-person; letting each of them start an object would make objects of noise. Round b uses a low box only
-where an object is expected anyway, after every high box has had its choice.
+Worked example of the rounds. A person walks behind a fence and is seen with 0.8, then with 0.15
+for some frames, then with 0.8 again. 0.25 and more is high. Throwing low boxes away would lose the
+person; letting each of them start an object would make objects of noise. Round b uses a low box
+only where an object is expected anyway, after every high box has had its choice.
 
 Source: these rounds are ByteTrack's, https://arxiv.org/abs/2110.06864. Differs: labels do not keep
 boxes apart (another label lowers the overlap), places are compared with a margin, so that small
@@ -82,8 +82,8 @@ class Tracker:
     def track(self, time: float, shot: int, boxes: FrameBoxes) -> FrameBoxes:
         """The boxes of the next frame, at `time` in seconds -> the objects to show, best first.
 
-        An object is shown from its second high sighting until COAST_MAX after its last one, while its
-        own score is high.
+        An object is shown from its second high sighting until COAST_MAX after its last one, while
+        its own score is high.
         """
         self.assign(time, shot, boxes)
         near = [t for t in self._tracks if time - t.last_seen <= COAST_MAX and t.high_sightings > 1]

@@ -1,4 +1,4 @@
-"""The table of detections on a video: when each frame is shown, its shot, which boxes are one object.
+"""The table of detections on a video: times and shots of frames, and which boxes are one object.
 
 A video is a set of images in order, so its table is Detections with three columns more. Code that
 works through a video frame by frame holds the boxes of one frame as FrameBoxes.

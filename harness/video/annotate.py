@@ -1,4 +1,4 @@
-"""A video with its detections drawn on it: in one pass, or in two where boxes need what comes later.
+"""A video with its detections drawn on it, in one pass, or in two where tracks can look ahead.
 
 boxes from     tracked   input    passes
 a detector     no        any      detect and draw
@@ -47,7 +47,7 @@ def annotate(
     track: bool,
     progress: Progress = silent,
 ) -> Annotated:
-    """Draw the boxes of a detector, or of a table, on a video; write it to `out`, whole or not at all.
+    """Draw a detector's or a table's boxes on a video, written to `out` whole or not at all.
 
     Boxes scored `conf_min` or more are drawn, and tracked objects. `open_source` is called for each
     pass. Progress counts frames. Raises InputError for an ending of `out` that cannot be written,
@@ -84,7 +84,7 @@ def annotate(
 
 @contextmanager
 def _opened(open_source: Callable[[], VideoSource]) -> Iterator[VideoSource]:
-    """The source, closed at the end; for a camera, Ctrl-C ends the recording as a file's end would."""
+    """The source, closed at the end. Ctrl-C ends a camera's recording like the end of a file."""
     source = open_source()
     handler = signal.getsignal(signal.SIGINT)
     if isinstance(source, Camera):

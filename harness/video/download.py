@@ -29,9 +29,10 @@ def is_address(text: str) -> bool:
 def fetch(address: str, folder: Path, *, height_max: int, progress: Progress = silent) -> Path:
     """The file with the video at an address, in `folder`.
 
-    It has at most `height_max` lines where the site gives a choice. Sites that send images and sound
-    apart need the program ffmpeg; without it, their best file that holds both is taken. Progress
-    counts bytes. Raises InputError for an address without a video, JobError when it cannot be had.
+    It has at most `height_max` lines where the site gives a choice. Sites that send images and
+    sound apart need the program ffmpeg; without it, their best file that holds both is taken.
+    Progress counts bytes. Raises InputError for an address without a video, JobError when it
+    cannot be had.
     """
     if importlib.util.find_spec("yt_dlp") is None:
         raise InputError(

@@ -1,10 +1,10 @@
 """Boxes and captions painted on a frame, on its luma and chroma planes.
 
 What is painted is the same as `harness.images.drawing.draw_boxes` paints on RGB, only in other
-colours: red, green and blue become Y, Cb and Cr, and on the half-resolution planes every position is
-halved. Worked example: a line 3 pixels wide from x = 41 is drawn on the luma plane at 41, and on both
-chroma planes at 41 // 2 = 20 with a width of (3 + 1) // 2 = 2. Colour can thus reach one pixel further
-than the line, never less far.
+colours: red, green and blue become Y, Cb and Cr, and on the half-resolution planes every position
+is halved. Worked example: a line 3 pixels wide from x = 41 is drawn on the luma plane at 41, and
+on both chroma planes at 41 // 2 = 20 with a width of (3 + 1) // 2 = 2. Colour can thus reach one
+pixel further than the line, never less far.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Frames through detecting, tracking, drawing and encoding, with a thread for each slow part.
 
-The idea. A step is a frame with its boxes, or a packet (a piece of sound or subtitles) that is copied
-as it is. Steps come from one generator and pass through others, in the order of the file:
+The idea. A step is a frame with its boxes, or a packet (a piece of sound or subtitles) that is
+copied as it is. Steps come from one generator and pass through others, in the order of the file:
 
     first pass    detect_frames -> [track_frames] -> write_video, or collect_boxes for a table alone
     second pass   replay_boxes (the boxes of a table)             -> write_video
@@ -11,9 +11,9 @@ Three threads work at once, with a queue between each two (harness.video.prefetc
     decode ──events──> detect ──steps──> draw, encode
 
 FFmpeg, torch and OpenCV let go of Python's lock while they compute, so the three overlap, and the
-slowest of them sets the pace. A queue that is full stops the thread before it, so a long video needs
-no more memory than a short one. Worked example: with 20 ms to decode, 50 to detect and 30 to draw and
-encode, a frame costs 50 ms, not 100; the decoder waits most of the time.
+slowest of them sets the pace. A queue that is full stops the thread before it, so a long video
+needs no more memory than a short one. Worked example: with 20 ms to decode, 50 to detect and 30 to
+draw and encode, a frame costs 50 ms, not 100; the decoder waits most of the time.
 
 A GPU looks at several frames together. Frames are then held back until a batch is complete, and the
 packets between them too: F1 A F2 B F3 with batches of 2 leaves as F1 A F2 | B F3.
@@ -75,7 +75,7 @@ def detect_frames(source: VideoSource, detector: FrameDetector) -> Steps:
 
 
 def replay_boxes(source: VideoSource, video: VideoDetections) -> Steps:
-    """Each frame with its boxes in the table. Raises InputError if the table is of another video."""
+    """Each frame with its boxes in the table. Raises InputError for the table of another video."""
     boxes, count = video.frames(), 0
     for event in source.events():
         if not isinstance(event, Frame):

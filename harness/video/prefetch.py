@@ -3,8 +3,8 @@
     items ──put──> queue of at most `depth` items ──get──> reader
 
 Both ends block: the worker while the queue is full, the reader while it is empty, so memory stays
-bounded. The end, and an exception of the worker, travel through the queue too, behind the last item:
-the reader sees all that was ready before the failure.
+bounded. The end, and an exception of the worker, travel through the queue too, behind the last
+item: the reader sees all that was ready before the failure.
 """
 
 import contextlib

@@ -4,14 +4,15 @@ The idea. Within a shot things move, but the colours of the frame stay much the 
 them all at once. For each frame:
 
     1. take every n-th pixel, some 700 in all, on a grid that half-resolution chroma allows;
-    2. count them in a histogram of LEVELS x LEVELS x LEVELS colours. A pixel between two levels counts
-       for both, in proportion (for all 8 corners of its cell), so that a flicker of the light does not
-       throw it from one bin to the next;
+    2. count them in a histogram of LEVELS x LEVELS x LEVELS colours. A pixel between two levels
+       counts for both, in proportion (for all 8 corners of its cell), so that a flicker of the
+       light does not throw it from one bin to the next;
     3. add up, over all bins, the smaller of this and the previous frame's share: 1 for the same
        colours, 0 for none in common (the histogram intersection). Below SHARED_MIN it is a cut.
 
-Worked example. Levels are 255 / 7 = 36.4 apart, so a luma of 82 is at 2.25: it counts 0.75 for level 2
-and 0.25 for level 3. Brightened by 4 it is at 2.36, and 0.11 of it has moved to another bin.
+Worked example. Levels are 255 / 7 = 36.4 apart, so a luma of 82 is at 2.25: it counts 0.75 for
+level 2 and 0.25 for level 3. Brightened by 4 it is at 2.36, and 0.11 of it has moved to another
+bin.
 
 Source of step 3: Swain and Ballard, Color indexing, 1991.
 """

@@ -1,8 +1,8 @@
 """What a video input gives: upright frames with times, and the packets of its other tracks.
 
-Times are integers, counted in ticks of `time_base` seconds: at a time base of 1/25 a frame with pts 3
-is shown at 0.12 s. Nothing is rounded on the way through, because every step keeps the ticks of the
-source. ("pts" is FFmpeg's word, presentation time stamp.)
+Times are integers, counted in ticks of `time_base` seconds: at a time base of 1/25 a frame with
+pts 3 is shown at 0.12 s. Nothing is rounded on the way through, because every step keeps the ticks
+of the source. ("pts" is FFmpeg's word, presentation time stamp.)
 """
 
 from collections.abc import Generator

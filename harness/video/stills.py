@@ -1,8 +1,8 @@
 """Single frames of a video that `harness video` wrote.
 
-A video stores a whole image only now and then (a key frame), and in between what changes. To see the
-frame at 9.6 s, FFmpeg jumps to the key frame before it, say at 9.0 s, and decodes from there: 16
-frames at 25 per second instead of 241.
+A video stores a whole image only now and then (a key frame), and in between what changes. To see
+the frame at 9.6 s, FFmpeg jumps to the key frame before it, say at 9.0 s, and decodes from there:
+16 frames at 25 per second instead of 241.
 """
 
 from collections.abc import Iterator, Sequence

@@ -27,10 +27,10 @@ UNSPECIFIED = 2  # H.264's number for a colour matrix that the file does not nam
 class VideoFile:
     """The first video track of a file, with every audio and subtitle track beside it.
 
-    Damaged parts are skipped and counted, and so are frames that the file's index lists but that are
-    missing. Times are the file's own. Where a format lets its clock start anywhere (MPEG-TS), they
-    count from the file's first. Should the size change on the way, frames are scaled to the first
-    one's.
+    Damaged parts are skipped and counted, and so are frames that the file's index lists but that
+    are missing. Times are the file's own. Where a format lets its clock start anywhere (MPEG-TS),
+    they count from the file's first. Should the size change on the way, frames are scaled to the
+    first one's.
     """
 
     live = False
@@ -60,7 +60,7 @@ class VideoFile:
         self._container.close()
 
     def events(self) -> Generator["Event", None, None]:
-        """Frames and copied packets, in the order of the file. Raises InputError without a frame."""
+        """Frames and copied packets, in the file's order. Raises InputError without a frame."""
         index, last, shots = 0, None, Shots()
         for decoded in self._decoded():
             if isinstance(decoded, Packet):
@@ -77,8 +77,8 @@ class VideoFile:
     def _pts(self, frame: VideoFrame, last: int | None) -> int:
         """When a frame is shown, always later than the one at `last`.
 
-        A frame without a time follows the one before at the file's rate; one whose time does not grow
-        follows it by one tick.
+        A frame without a time follows the one before at the file's rate; one whose time does not
+        grow follows it by one tick.
         """
         pts = frame.pts if frame.pts is not None else frame.dts
         if pts is None:
@@ -88,7 +88,7 @@ class VideoFile:
         return pts if last is None or pts > last else last + 1
 
     def _planes(self, frame: VideoFrame) -> Planes:
-        """The planes as stored where that is how we keep them, as in most files; else by way of RGB."""
+        """The planes as stored if they are 4:2:0 and upright, as in most files; else by RGB."""
         h, w = frame.height, frame.width
         if self._matrix == NOT_TURNED and (h, w) == self._size and h % 2 == w % 2 == 0:
             if frame.format.name in ("yuv420p", "yuvj420p"):

@@ -6,10 +6,11 @@ each track's ticks as they are in the source, so frames stay where they were, ev
 rate, and sound stays with its frame.
 
 One thing in MP4 and MOV counts in ticks of the whole file: the edit list, which says that a track
-starts late. By default these are milliseconds, and sound that starts 10 of its ticks late, at 0.21 ms,
-would move. So the file gets a tick that divides every track's: the least common multiple of their
-denominators. Worked example: a video at 1/25 s and sound at 1/48000 s give 1/48000 s. A multiple that
-does not fit in 31 bits is replaced by 90 000, in which the usual frame rates are whole numbers.
+starts late. By default these are milliseconds, and sound that starts 10 of its ticks late, at 0.21
+ms, would move. So the file gets a tick that divides every track's: the least common multiple of
+their denominators. Worked example: a video at 1/25 s and sound at 1/48000 s give 1/48000 s. A
+multiple that does not fit in 31 bits is replaced by 90 000, in which the usual frame rates are
+whole numbers.
 
 Streams can only be added once the first frame is known (its size and colours), and packets of other
 tracks may come before it: they wait.

@@ -1,8 +1,9 @@
 """Frames as H.264 keeps them: luma for every pixel, colour for every other one in both directions.
 
-A pixel is not stored as red, green and blue but as Y (luma, how bright), Cb (how much bluer than grey)
-and Cr (how much redder). The eye sees brightness sharper than colour, so chroma is subsampled, which
-is called 4:2:0: each 2 x 2 pixels share one Cb and one Cr. Worked example, a frame of 4 x 6 pixels:
+A pixel is not stored as red, green and blue but as Y (luma, how bright), Cb (how much bluer than
+grey) and Cr (how much redder). The eye sees brightness sharper than colour, so chroma is
+subsampled, which is called 4:2:0: each 2 x 2 pixels share one Cb and one Cr. Worked example, a
+frame of 4 x 6 pixels:
 
     Y  (4, 6)   Y Y Y Y Y Y        24 bytes, one per pixel
                 Y Y Y Y Y Y
@@ -13,11 +14,12 @@ is called 4:2:0: each 2 x 2 pixels share one Cb and one Cr. Worked example, a fr
     Cr (2, 3)   R R R               6 bytes
                 R R R
 
-36 bytes instead of the 72 of RGB. They lie one after the other in an array of (4 * 3 / 2, 6), which is
-what `Planes` means. How Y, Cb and Cr are computed from RGB differs between files; ColourTags says.
+36 bytes instead of the 72 of RGB. They lie one after the other in an array of (4 * 3 / 2, 6),
+which is what `Planes` means. How Y, Cb and Cr are computed from RGB differs between files;
+ColourTags says.
 
-RGB is made for the detector alone. Boxes are drawn on the planes (harness.video.overlay), so that the
-rest of a frame does not go to RGB and back, which would cost time and a little colour.
+RGB is made for the detector alone. Boxes are drawn on the planes (harness.video.overlay), so that
+the rest of a frame does not go to RGB and back, which would cost time and a little colour.
 """
 
 from dataclasses import dataclass
@@ -55,8 +57,8 @@ class ColourTags:
     def ycbcr(self, rgb: Image) -> Array:
         """Y, Cb and Cr (h, w, 3) uint8 of an RGB image (h, w, 3), at full resolution.
 
-        Y is a weighted mean of red, green and blue. Cb is blue - Y and Cr is red - Y, each divided by
-        its largest possible value times 2, so that it lies within 0.5 of grey, which is at 128.
+        Y is a weighted mean of red, green and blue. Cb is blue - Y and Cr is red - Y, each divided
+        by its largest possible value times 2, so that it lies within 0.5 of grey, which is at 128.
         """
         kr, kb = LUMA_WEIGHTS.get(self.matrix, LUMA_WEIGHTS_ELSE)
         luma = np.array([kr, 1 - kr - kb, kb])
