@@ -32,7 +32,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
-    """The trunk's dtype. "auto" is the format that the device computes fastest without loss of range.
+    """The trunk's dtype. "auto" is the fastest format that the device computes well in.
 
     On a GPU the tensor cores decide, by compute capability:
 
@@ -76,5 +76,5 @@ def photo_threads(device: torch.device, processes: int = 1) -> int:
 
 
 def device_of(model: Detector) -> torch.device:
-    """Where the model's weights are. An exported file holds none: it takes its input from the CPU."""
+    """Where the model's weights are. An exported file has none: it takes its input from the CPU."""
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))

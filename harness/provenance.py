@@ -16,7 +16,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "opencv-python-headless", "numba")
 
 
 def revision() -> tuple[str, bool]:
-    """Commit of the working tree and whether it has changes; ("unknown", False) outside a git checkout."""
+    """Commit, and whether the working tree has changes; ("unknown", False) outside of git."""
     head = _git("rev-parse", "HEAD")
     return (head, bool(_git("status", "--porcelain"))) if head else ("unknown", False)
 

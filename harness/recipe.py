@@ -1,11 +1,20 @@
-"""What a run is: one frozen recipe, read from recipes/*.toml, overridden by key=value."""
+"""What a run is: one frozen recipe, read from recipes/*.toml, overridden by key=value.
+
+A .toml file gives the keys that differ from the defaults below, or from another shipped recipe that
+it names as `base`:
+
+    base = "v5m-report"    the keys of recipes/v5m-report.toml, which has a base of its own
+    model = "yolov5l"      in place of that file's model
+
+On the command line, `lr=0.005` overrides both.
+"""
 
 import dataclasses
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from evaluate.exceptions import InputError
 from evaluate.files import written_whole
@@ -16,36 +25,32 @@ RECIPES = Path(__file__).parent / "recipes"
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything a run depends on but the data and the machine. Every field can be given as key=value."""
+    """Everything a run depends on except the data and the machine."""
 
     model: str  # yolov1-resnet18, 34, 50 or 101; yolov3; yolov5n, s, m, l or x
     head: Literal["tuned", "report"] = "tuned"  # box code and loss: ours, or the study reports'
-    weights: str = ""  # to start from: a name of `harness weights list`, a file or a run folder; empty = random
-    grid_stride: Literal[32, 64] = (
-        32  # of YOLOv1's grid, pixels: at 448, 32 gives 14 x 14 cells and 64 gives 7 x 7
-    )
+    # To start from: a name of `harness weights list`, a file or a run folder; empty = random.
+    weights: str = ""
+    # Of YOLOv1's grid, in pixels: at 448, 32 gives 14 x 14 cells and 64 gives 7 x 7.
+    grid_stride: Literal[32, 64] = 32
 
     image_size: int = 640  # side of the square training input, pixels
     predict_size: int = 0  # long side in prediction; 0 = image_size
     epochs: int = 100
-    batch: int = 16  # images per optimiser step
-    candidates_max: int = (
-        3000  # boxes an image into NMS when an epoch is validated; the reports took 300
-    )
+    batch: int = 16  # images per optimizer step
+    # Boxes per image that enter NMS when an epoch is validated; the study reports took 300.
+    candidates_max: int = 3000
     seed: int = 0
-    threads: int = 2  # that read and augment
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = (
-        "auto"  # of the trunk; auto = what is native
-    )
+    threads: int = 2  # that read and augment photos
+    # Of the trunk; auto = what the device computes natively (harness/device.py).
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
     optimizer: Literal["sgd", "adamw"] = "sgd"  # adamw learns faster from random weights
     lr: float = 0.01  # at the end of warm-up, for this batch
     lr_final: float = 0.01  # at the last step, as a fraction of lr
     schedule: Literal["cosine", "linear"] = "cosine"
     warmup_epochs: float = 3.0
-    warmup_bias_lr: float = (
-        0.1  # biases start here and come down, the rest starts at 0 and comes up
-    )
+    warmup_bias_lr: float = 0.1  # biases come down from here, the rest comes up from 0
     momentum: float = 0.937
     weight_decay: float = 5e-4  # on convolution weights only
     clip: float = 10.0  # largest gradient norm
@@ -89,8 +94,7 @@ class Recipe:
 def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
     """A shipped recipe ("v5l", "v5l-report") or a .toml file, with `key=value` strings applied.
 
-    A recipe may name another shipped one as `base` and give only what differs. Raises InputError for an unknown
-    recipe or key, or a value of the wrong type.
+    Raises InputError for an unknown recipe or key, or a value of the wrong type.
     """
     values = _read(name) | _parse(assignments)
     try:
@@ -135,28 +139,28 @@ def _parse(assignments: Sequence[str]) -> dict[str, str]:
 
 def _typed(key: str, value: Any) -> Any:
     """`value`, from TOML or as text, in the type of the field `key`."""
-    kinds: Mapping[str, Any] = {f.name: f.type for f in fields(Recipe)}
+    kinds: Mapping[str, Any] = {field.name: field.type for field in fields(Recipe)}
     if key not in kinds:
-        raise InputError(f"recipe: {key} is no key; the keys are {', '.join(kinds)}")
+        raise InputError(f"recipe: there is no key {key}; the keys are {', '.join(kinds)}")
     kind = kinds[key]
     try:
-        if kind is str:
-            return str(value)
-        if choices := get_args(kind) if kind not in (int, float, tuple[float, ...]) else ():
-            return next(choice for choice in choices if str(choice) == str(value))
         if kind == tuple[float, ...]:
-            return tuple(float(v) for v in (value.split(",") if isinstance(value, str) else value))
+            numbers = value.split(",") if isinstance(value, str) else value
+            return tuple(float(number) for number in numbers)
+        if get_origin(kind) is Literal:
+            return next(choice for choice in get_args(kind) if str(choice) == str(value))
         if kind is int and not isinstance(value, str) and value != int(value):
-            raise ValueError
+            raise ValueError  # int() would cut 2.5 to 2
         return kind(value)
     except (TypeError, ValueError, StopIteration):
-        wanted = (
-            " or ".join(map(str, get_args(kind)))
-            if get_args(kind) and kind != tuple[float, ...]
-            else "numbers, as 4,1,0.4"
-        )
-        wanted = kind.__name__ if kind in (int, float) else wanted
-        raise InputError(f"recipe: {key}={value}: want {wanted}") from None
+        raise InputError(f"recipe: {key}={value}: want {_wanted(kind)}") from None
+
+
+def _wanted(kind: Any) -> str:
+    """What a value of this type looks like, for a message."""
+    if kind == tuple[float, ...]:
+        return "numbers, as 4,1,0.4"
+    return " or ".join(map(str, get_args(kind))) if get_args(kind) else str(kind.__name__)
 
 
 def _toml(value: Any) -> str:

@@ -65,7 +65,7 @@ class Run:
 
     @property
     def described(self) -> dict[Path, str]:
-        """What the files are that the page of a run lists, in the order in which they come to be."""
+        """What each file is that the page of a run lists, in the order in which they appear."""
         return {
             self.recipe: "what was trained and how",
             self.origin: "where the run came from",
@@ -126,7 +126,8 @@ class Run:
             for split in ("train", "val"):
                 if before[split] != origin[split]:
                     raise InputError(
-                        f"{self.folder}: cannot resume, the {split} data changed since the run began"
+                        f"{self.folder}: cannot resume, the {split} data changed since the run "
+                        "began"
                     )
         with written_whole(self.origin) as scratch:
             scratch.write_text(json.dumps(origin, indent=2))
@@ -135,7 +136,8 @@ class Run:
     def _refuse_another_recipe(self, recipe: Recipe, resume: bool) -> None:
         if not resume:
             raise InputError(
-                f"{self.folder}: holds a run already; --resume goes on with it, or choose another --out"
+                f"{self.folder}: holds a run already; --resume goes on with it, "
+                "or choose another --out"
             )
         before = load_recipe(str(self.recipe))
         changed = [key for key in vars(recipe) if getattr(before, key) != getattr(recipe, key)]
@@ -159,7 +161,7 @@ def read_log(path: Path) -> tuple[list[LogLine], list[LogLine]]:
             if line.endswith("\n")
         ]
     except ValueError as error:
-        raise InputError(f"{path}: want one JSON object a line: {error}") from None
+        raise InputError(f"{path}: want one JSON object per line: {error}") from None
     return [line for line in lines if "loss" in line], [line for line in lines if "map" in line]
 
 

@@ -176,7 +176,7 @@ def test_half_a_cell_is_refused(harness, half):
         ("predict r --data d --out x.npz --size 0", "--size 0: want at least 1"),
         ("frobnicate", "frobnicate"),
         ("train v9 --data d --out o", "recipe v9"),
-        ("train v5n epoch=3 --data d --out o", "epoch is no key"),
+        ("train v5n epoch=3 --data d --out o", "there is no key epoch"),
         ("train v5n --data nowhere --out o", "nowhere: want a data set"),
         ("predict w.pt --out x.npz", "--images"),
         ("predict w.pt --out x.npz --images nowhere", "nowhere"),

@@ -34,7 +34,7 @@ def test_a_recipe_says_only_what_differs_from_its_base():
 @pytest.mark.parametrize(
     ("assignment", "says"),
     [
-        ("epoch=3", "epoch is no key; the keys are model, head"),
+        ("epoch=3", "there is no key epoch; the keys are model, head"),
         ("epochs=2.5", "epochs=2.5: want int"),
         ("lr=fast", "lr=fast: want float"),
         ("head=v9", "head=v9: want tuned or report"),

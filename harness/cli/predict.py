@@ -62,8 +62,8 @@ def predict_command(
         Literal["auto", "float32", "bfloat16", "float16"],
         Parameter(
             help="Of the trunk; boxes and scores are always float32. auto: bfloat16 if the device "
-            "computes in it natively. What anything but float32 changes is measured on a few photos "
-            "and said first."
+            "computes in it natively. What anything but float32 changes is measured on a few "
+            "photos and said first."
         ),
     ] = "float32",
     conf_min: Annotated[float, Parameter(help="Keep scores of at least this.")] = 0.001,
@@ -154,7 +154,7 @@ def export_command(
 
 
 def _truth(opened: "OpenedData | None", split: str) -> GroundTruth | None:
-    """The split's truth; None where there is none that can be read: a test split need not have any."""
+    """The split's truth, None if it cannot be read: a test split need not have any."""
     try:
         return opened.load(split).truth if opened else None
     except InputError:

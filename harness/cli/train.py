@@ -24,7 +24,7 @@ def train_command(
     resume: Annotated[bool, Parameter(help="Go on with the run in OUT, if there is one.")] = False,
     device: Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
-    """Train a detector. OUT/best.pt holds the weights with the best AP50 on the validation split."""
+    """Train a detector; OUT/best.pt are its weights with the best AP50 on the validation split."""
     from harness.data.dataset import open_data
     from harness.device import pick_device
     from harness.recipe import load_recipe

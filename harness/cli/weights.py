@@ -59,17 +59,17 @@ def average_weights_command(
     *members: Annotated[
         str,
         Parameter(
-            help="Weight files, or run folders: of those best.pt and, from last.pt, the weights and "
-            "their average."
+            help="Weight files, or run folders: of those best.pt and, from last.pt, the weights "
+            "and their average."
         ),
     ],
     out: Annotated[Path, Parameter(help="Checkpoint to write (.pt), for `harness predict`.")],
 ) -> None:
     """Write the mean of several sets of weights, which predicts at the cost of one.
 
-    Score it before you use it. Weights of one run near its end fit each other. Those of several runs
-    need not, even from the same start: on BCCD the mean of three seeds lost 5 points of AP50, and that
-    of one run's own, after a cosine schedule, gained nothing.
+    Score it before you use it. Weights of one run near its end fit each other. Those of several
+    runs need not, even from the same start: on BCCD the mean of three seeds lost 5 points of AP50,
+    and that of one run's own, after a cosine schedule, gained nothing.
     """
     from harness.weights import checkpoint
     from harness.weights.average import average

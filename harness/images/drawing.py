@@ -1,4 +1,9 @@
-"""Boxes drawn on photos."""
+"""Boxes and captions drawn on photos.
+
+A box (x1, y1, x2, y2) has continuous edges: it covers the pixels x1 to x2 - 1. Its outline is drawn
+on the first and the last of these, so that it lies inside the box: (10, 8, 30, 20) is drawn from
+pixel (10, 8) to pixel (29, 19).
+"""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -16,11 +21,10 @@ from evaluate.tables import Array
 from harness.images.letterbox import Image
 
 Colour = tuple[int, int, int]
-Point = tuple[int, int]  # column, row
+Pixel = tuple[int, int]  # column, row
 
-PALETTE: tuple[
-    Colour, ...
-] = (  # told apart by colour-blind readers too (Okabe and Ito), then repeated
+# Colours that colour-blind readers can tell apart too (Okabe and Ito); label 7 has the first again.
+PALETTE: tuple[Colour, ...] = (
     (0, 114, 178),
     (230, 159, 0),
     (0, 158, 115),
@@ -29,17 +33,17 @@ PALETTE: tuple[
     (86, 180, 233),
     (240, 228, 66),
 )
-THIN = 10  # a box's shorter side / the width of its line, at least
+THIN = 10  # a box's shorter side is at least this many times the width of its line
 DARK, LIGHT = (20, 20, 20), (255, 255, 255)
 
 
 def draw_boxes(
     image: Image, xyxy: Array, labels: Array, texts: Sequence[str] | None = None
 ) -> Image:
-    """A copy of (h, w, 3) RGB with boxes (N, 4) in the colour of their label, and a caption each where given.
+    """A copy of (h, w, 3) RGB with boxes (N, 4) in their labels' colours, and captions if given.
 
-    Outlines come first, the first box on top, then captions: none is crossed by a line. Lines are thinner round what
-    is small, so that it can be seen.
+    Outlines come first, the first box on top, then captions, so that no line crosses one. A small
+    box has a thinner line, which leaves its contents visible.
     """
     canvas = image.copy()
     for start, end, colour, thick in outlines(image, xyxy, labels):
@@ -51,8 +55,8 @@ def draw_boxes(
 
 def outlines(
     image: Image, xyxy: Array, labels: Array
-) -> Iterator[tuple[Point, Point, Colour, int]]:
-    """First and last pixel, colour and width of the line of each box on (h, w, ...), in the order to draw them."""
+) -> Iterator[tuple[Pixel, Pixel, Colour, int]]:
+    """Each box's first and last pixel, colour and line width, in the order to draw them."""
     for row in range(len(xyxy))[::-1]:
         start, end = _ends(xyxy[row])
         fitting = max(1, min(end[0] - start[0], end[1] - start[1]) // THIN)
@@ -62,18 +66,19 @@ def outlines(
 def captions(
     image: Image, xyxy: Array, labels: Array, texts: Sequence[str]
 ) -> Iterator[tuple[int, int, Image]]:
-    """Left, top and pixels of a plate for each text, above its box's top left corner or as near as there is room."""
+    """Left, top and pixels of each text's plate: above its box's top left, inside the image."""
+    height, width = image.shape[:2]
     for row in range(len(texts))[::-1]:
         (left, top), _ = _ends(xyxy[row])
-        plate = _plate(texts[row], _colour(labels[row]), 2 + 7 * line_width(image))[
-            : image.shape[0], : image.shape[1]
-        ]
-        x = max(0, min(left, image.shape[1] - plate.shape[1]))
-        yield x, max(0, min(top - len(plate), image.shape[0] - len(plate))), plate
+        plate = _plate(texts[row], _colour(labels[row]), 2 + 7 * line_width(image))
+        plate = plate[:height, :width]  # a text wider than the image is cut
+        x = max(0, min(left, width - plate.shape[1]))
+        y = max(0, min(top - len(plate), height - len(plate)))
+        yield x, y, plate
 
 
 def draw_dashed(image: Image, xyxy: Array) -> Image:
-    """A copy of (h, w, 3) RGB with boxes (N, 4) outlined in dashes, light on dark: seen on any photo."""
+    """A copy of (h, w, 3) RGB with boxes (N, 4) in dashes, light on dark: visible on any photo."""
     canvas = image.copy()
     thick = line_width(image)
     step = 4 * thick
@@ -95,7 +100,7 @@ def line_width(image: Image) -> int:
 
 
 def grid(images: Sequence[Image], columns: int) -> Image:
-    """Images of one size side by side, `columns` a row, white where there are none."""
+    """Images of one size side by side, `columns` per row; the last row is filled up with white."""
     rows = -(-len(images) // columns)
     blank = np.full_like(images[0], 255)
     padded = [*images, *[blank] * (rows * columns - len(images))]
@@ -115,7 +120,7 @@ def write_jpeg(image: Image, path: Path) -> None:
         scratch.write_bytes(jpeg(image))
 
 
-def _ends(box: Array) -> tuple[Point, Point]:
+def _ends(box: Array) -> tuple[Pixel, Pixel]:
     """The first and last pixel inside a box, at least one pixel."""
     x1, y1, x2, y2 = (round(float(edge)) for edge in box)
     return (x1, y1), (max(x1, x2 - 1), max(y1, y2 - 1))
@@ -137,7 +142,8 @@ def _plate(text: str, colour: Colour, height: int) -> Image:
 
 @cache
 def _font(size: int) -> PIL.ImageFont.FreeTypeFont:
-    import matplotlib  # OpenCV's own letters are ASCII alone; these know Greek and Cyrillic too
+    # matplotlib brings a font that knows Greek and Cyrillic; OpenCV's own letters are ASCII alone.
+    import matplotlib
 
     return PIL.ImageFont.truetype(
         str(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")), size

@@ -36,7 +36,7 @@ class Letterbox:
     left: int
 
     def to_photo(self, xyxy: Array) -> Array:
-        """Boxes (N, 4) in pixels of the canvas -> in pixels of the photo, clipped to it, float32."""
+        """Boxes (N, 4) on the canvas -> in pixels of the photo, clipped to it, float32."""
         (h, w), (new_h, new_w) = self.photo, self.resized
         moved = (xyxy - np.array([self.left, self.top] * 2, np.float64)) * (
             [w / new_w, h / new_h] * 2

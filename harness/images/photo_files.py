@@ -1,8 +1,8 @@
 """Photos as files: which files are photos, and how large an upright photo is. Nothing is decoded.
 
 Boxes are those of the upright photo. A camera held sideways stores the rows as the sensor read them
-and says in EXIF how to turn them; readers that ignore this swap the photo's sides. EXIF's orientation
-is 1 (upright) to 8: 2 to 4 mirror or turn by half, 5 to 8 also swap width and height.
+and says in EXIF how to turn them; readers that ignore this swap the photo's sides. EXIF's
+orientation is 1 (upright) to 8: 2 to 4 mirror or turn by half, 5 to 8 also swap width and height.
 """
 
 import os

@@ -1,4 +1,9 @@
-"""Photos from files, upright."""
+"""Photos decoded from files, upright, and kept in memory while there is room.
+
+The cache fills up to a number of bytes and never evicts. Training shows the photos of an epoch in
+random order and each about equally often, so a photo that came early is worth as much as any other,
+and evicting one for the next would only cost time.
+"""
 
 import threading
 from collections.abc import Sequence
@@ -16,8 +21,9 @@ from harness.images.photo_files import upright_size
 class Photos:
     """Photos by position: `photos[i]` is (h, w, 3) uint8 RGB, read-only.
 
-    Photos are turned as their EXIF orientation says, so boxes are those of the upright photo. Decoded photos stay in
-    memory until together they reach `cache_bytes`; those that come later are decoded each time.
+    Photos are turned as their EXIF orientation says, so boxes are those of the upright photo.
+    Decoded photos stay in memory until together they reach `cache_bytes`; later ones are decoded
+    each time. Several threads may read at once.
     """
 
     def __init__(self, paths: Sequence[Path], *, cache_bytes: int = 2 * 1024**3):
@@ -47,7 +53,7 @@ class Photos:
 
 
 def read_photo(path: Path) -> Image:
-    """A file -> (h, w, 3) uint8 RGB, read-only, turned as EXIF says. Raises InputError naming the file."""
+    """A file -> (h, w, 3) uint8 RGB, read-only, upright. Raises InputError naming the file."""
     try:
         photo = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
     except (OSError, cv2.error) as error:

@@ -20,9 +20,9 @@ def predict_batches(
     A photo's long side becomes `size`; H and W are the next multiples of `stride`, so that little
     grey is computed: at 640 and stride 32, a photo of 375 x 500 has a canvas of 480 x 640.
 
-    Only photos with the same canvas share a batch. So what a photo gives does not depend on `batch`,
-    but batches come in the order of shapes, not of photos. Raises InputError when `size` is no
-    multiple of `stride`.
+    Only photos with the same canvas share a batch. So what a photo gives does not depend on
+    `batch`, but batches come in the order of shapes, not of photos. Raises InputError when `size`
+    is no multiple of `stride`.
     """
     if size % stride:
         raise InputError(f"size {size}: want a multiple of the network's stride, {stride}")

@@ -1,11 +1,13 @@
 """From a network's boxes and scores to rows of candidates: the best of each image, in its pixels.
 
-A network gives N boxes per image and C scores per box. Each pair of a box and a class is a candidate,
-so a box that could be a dog or a cat gives two rows. The best K of the N x C pairs are kept by flat
-position: of 3 boxes and 2 classes,
+A network gives N boxes per image and C scores per box. Each pair of a box and a class is a
+candidate, so a box that could be a dog or a cat gives two rows. The best K of the N x C pairs are
+kept by flat position: of 3 boxes and 2 classes,
 
     flat position   0     1     2     3     4     5
-    box, column     0, 0  0, 1  1, 0  1, 1  2, 0  2, 1      box = position // C, column = position % C
+    box, column     0, 0  0, 1  1, 0  1, 1  2, 0  2, 1
+
+that is, box = position // C and column = position % C.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """What every exported file has in common: how it is run, and our entry in its metadata.
 
-An exported file stands alone: it takes images of any batch and size, decodes boxes and scores itself,
-and holds class names, stride and image size. What runs it is a `Detector` like any other, so that
-everything that predicts takes it.
+An exported file stands alone: it takes images of any batch and size, decodes boxes and scores
+itself, and holds class names, stride and image size. What runs it is a `Detector` like any other,
+so that everything that predicts takes it.
 """
 
 import importlib

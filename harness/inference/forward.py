@@ -12,7 +12,7 @@ from models.detector import Detector
 
 
 def forward(model: Detector, images: Tensor, precision: torch.dtype) -> Any:
-    """The raw output for images (B, 3, H, W) uint8, on the model's device, its trunk in `precision`."""
+    """Raw output for images (B, 3, H, W) uint8, on the model's device, the trunk in `precision`."""
     device = device_of(model)
     pixels = images.to(device, non_blocking=True).float().div_(255)
     with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):

@@ -34,7 +34,7 @@ class Decoded(nn.Module):
 
 
 def write_onnx(model: Detector, metadata: str, path: Path) -> None:
-    """Write a detector whose batch, height and width are free, the latter in steps of its stride."""
+    """Write a detector for any batch, and for any height and width in steps of its stride."""
     stride = model.stride_max
     batch, rows, cols = (torch.export.Dim(name, min=1) for name in ("batch", "rows", "cols"))
     # Sizes that differ from each other: the graph must not take one dimension for another.

@@ -31,7 +31,7 @@ def predict(
     threads: int = 2,
     advance: Advance = lambda units=1, /, **shown: None,
 ) -> Detections:
-    """Candidates of every photo: scores of at least `conf_min`, the best `candidates_max` per image.
+    """Candidates of every photo: scores from `conf_min` on, the best `candidates_max` per image.
 
     `photos[i]` shows `image_ids[i]`; boxes are in its pixels, clipped to it, and those left without
     area are dropped. A box may give several classes, one row each.

@@ -50,8 +50,8 @@ class Shard:
     def save(self, tables: Mapping[Path, Detections]) -> dict[Path, int]:
         """Write the tables of all processes, merged; each process calls this with the same paths.
 
-        -> how many rows this process wrote: all of them in rank 0, none in the others. The parts meet
-        as files, so the processes must see one file system. Raises JobError when a process is lost.
+        -> the rows this process wrote: all of them in rank 0, none in the others. The parts meet as
+        files, so the processes must see one file system. Raises JobError when a process is lost.
         """
         if self.world_size > 1:
             for path, table in tables.items():

@@ -1,8 +1,8 @@
 """The AP50 that steers training and compares precisions: one NMS for all, no sweep.
 
 Scores of at least 0.001 count, and NMS drops what overlaps a better box by more than 0.6: the usual
-setting of YOLO's code. A sweep finds better thresholds and is what a submission uses; this number is
-for saying which of two sets of weights is the better one.
+setting of YOLO's code. A sweep finds better thresholds and is what a submission uses; this number
+is for saying which of two sets of weights is the better one.
 """
 
 from evaluate.metrics.voc import voc_map

@@ -1,12 +1,12 @@
 """Test-time augmentation (TTA): one model sees a photo several times, at other sizes and mirrored.
 
-A view is as good as one more model: it gives a table of its own, in the photo's pixels. Small objects
-are found at a larger size, large ones at a smaller size, and an object that every view finds gets
-more certain. Joined, the tables are again candidates before NMS, which then chooses among the views;
-or the views are fused as the members of an ensemble are.
+A view is as good as one more model: it gives a table of its own, in the photo's pixels. A larger
+size finds smaller objects, a smaller size finds larger ones. Joined, the tables are again candidates
+before NMS, which then chooses among the views; or the views are fused as an ensemble's members are.
 
-The standard views of a model trained for 640 with stride 32: "0.83,1,1.25,flip" is 640 * 0.83 = 531,
-rounded to 544, a multiple of 32; then 640, 800, and 640 mirrored: 4.3 times the pixels of one view.
+The standard views of a model trained for 640 with stride 32: "0.83,1,1.25,flip" is 640 * 0.83 =
+531, rounded to 544, a multiple of 32; then 640, 800, and 640 mirrored: 4.3 times the pixels of one
+view.
 """
 
 import re
@@ -39,8 +39,8 @@ class View:
 def parse_views(text: str, size: int, stride: int) -> tuple[View, ...]:
     """Views written as factors of `size`, mirrored if "flip" follows: 0.83,1,1.25flip.
 
-    "flip" alone is 1flip. Sides are rounded to multiples of `stride`; views that become the same are
-    one. Raises InputError for other text.
+    "flip" alone is 1flip. Sides are rounded to multiples of `stride`; views that become the same
+    are one. Raises InputError for other text.
     """
     views = []
     for word in text.split(","):

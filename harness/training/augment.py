@@ -3,9 +3,9 @@
 `sample_augment` draws the numbers; `paint_sample` in harness/training/painting.py turns them into
 pixels and boxes by plain geometry. So a record can be stored, replayed, or painted elsewhere.
 
-Source: https://github.com/ultralytics/yolov5 (the published recipe; the code is our own).
-Differs: scaling, placement, motion and flip are one matrix, so each photo is resampled once and its
-boxes follow exactly; a photo is not cut at the edge of the mosaic's canvas, so zooming out shows more
+Source: https://github.com/ultralytics/yolov5 (the published recipe; the code is our own). Differs:
+scaling, placement, motion and flip are one matrix, so each photo is resampled once and its boxes
+follow exactly; a photo is not cut at the edge of the mosaic's canvas, so zooming out shows more
 photo and less grey; the two halves of a mixup have colours and flips of their own.
 """
 
@@ -64,7 +64,7 @@ def augment_at(recipe: Recipe, epoch: int) -> Augment:
 
 @dataclass(frozen=True, eq=False)
 class SampledAugment:
-    """Every random number of one sample. The canvas is the plane that photos are placed on first."""
+    """Every random number of one sample. Photos are placed on a canvas first, then moved."""
 
     photos: tuple[int, ...]  # one photo, or four: top left, top right, bottom left, bottom right
     corner: Array  # (2,) x, y where four photos meet, in pixels from the middle of the canvas

@@ -2,8 +2,8 @@
 
 A sample depends on the seed, the epoch and its photo alone. Each one has a generator of its own,
 seeded with [1, seed, epoch, photo]; the order of an epoch has one seeded with [0, seed, epoch]. So
-neither the number of threads nor the batch size changes a sample, and an epoch that is trained again
-after a kill sees the same images.
+neither the number of threads nor the batch size changes a sample, and an epoch that is trained
+again after a kill sees the same images.
 """
 
 from collections.abc import Iterator
@@ -36,8 +36,8 @@ def train_batches(
     """One epoch -> images (B, 3, size, size) uint8; one target per image.
 
     `photos[i]` shows `truth.image_ids[i]`. Boxes marked difficult are left out, as VOC's lists do.
-    The last batch holds what is left. Raises InputError when photos and truth do not match, or for a
-    photo that cannot be read.
+    The last batch holds what is left. Raises InputError when photos and truth do not match, or for
+    a photo that cannot be read.
     """
     if len(photos) != len(truth.image_ids):
         raise InputError(f"{len(photos)} photos, but the truth lists {len(truth.image_ids)} images")

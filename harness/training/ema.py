@@ -1,6 +1,7 @@
 """An average of the weights over the last epochs: better than the last weights, at no cost later.
 
-After each optimizer step, average = (1 - fraction) * average + fraction * weights, where after step t
+After each optimizer step, average = (1 - fraction) * average + fraction * weights, where after step
+t
 
     fraction = max(1 / horizon, 9 / (10 + t))
 

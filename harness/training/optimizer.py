@@ -7,9 +7,9 @@ schedule, 100 epochs of 10 steps and 3 epochs of warm-up:
     step    29    warm-up done, fall 1 - 29 / 999 = 0.971               0.01 * 0.971      = 0.0097
     step   999    the last one, fall 0                                  0.01 * lr_final   = 0.0001
 
-Biases go the other way during the warm-up: they start at `warmup_bias_lr`, which is higher, and come
-down to the same rate, so that the objectness of empty cells is learnt before it drowns the rest.
-Momentum rises from 0.8 to the recipe's.
+Biases go the other way during the warm-up: they start at `warmup_bias_lr`, which is higher, and
+come down to the same rate, so that the objectness of empty cells is learnt before it drowns the
+rest. Momentum rises from 0.8 to the recipe's.
 """
 
 import math
@@ -45,7 +45,7 @@ def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 def set_rates(
     optimizer: torch.optim.Optimizer, recipe: Recipe, step: int, epoch_steps: int
 ) -> float:
-    """Set the learning rates and momentum of a step (from 0). -> the learning rate of the weights."""
+    """Set learning rates and momentum for a step (from 0). -> the weights' learning rate."""
     warmup_steps, steps = recipe.warmup_epochs * epoch_steps, recipe.epochs * epoch_steps
     warm = min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
     passed = step / max(1, steps - 1)  # 0 at the first step, 1 at the last

@@ -10,8 +10,8 @@ whose centre is (0.5, 0.5). An output of S x S pixels comes about in four steps:
 3. Move each box by the matrix that its photo was painted with; drop those that show too little.
 4. Change the colours, then blend with the partner of a mixup.
 
-Steps 1 to 3 by hand, for S = 640, a photo of 375 x 500 at the top left of a mosaic, corner (50, -20)
-and an affine that zooms by 1.2 and leaves the middle in the middle, (320, 320):
+Steps 1 to 3 by hand, for S = 640, a photo of 375 x 500 at the top left of a mosaic, corner (50,
+-20) and an affine that zooms by 1.2 and leaves the middle in the middle, (320, 320):
 
     place     ratio 640 / 500 = 1.28: the photo is 640 x 480 pixels wide and high, and its bottom
               right corner lies at (50, -20), so its top left one at (50 - 640, -20 - 480)
@@ -39,9 +39,9 @@ def paint_sample(
 ) -> tuple[Array, Array]:
     """Paint `out` (S, S, 3) -> labels (T,) int64; boxes (T, 4) xyxy float32 in pixels of `out`.
 
-    `load(i)` is photo i with its truth. A box becomes the upright hull of its four moved corners, cut
-    to `out`. It is dropped when that leaves 2 pixels or less on a side, under a tenth of its area, or
-    a side 100 times the other.
+    `load(i)` is photo i with its truth. A box becomes the upright hull of its four moved corners,
+    cut to `out`. It is dropped when that leaves 2 pixels or less on a side, under a tenth of its
+    area, or a side 100 times the other.
     """
     out[:] = GREY
     size = len(out)

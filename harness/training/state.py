@@ -1,10 +1,10 @@
 """Everything that changes while a network trains, and how a run that was killed goes on.
 
-Nothing else needs remembering. A sample depends on (seed, epoch, photo) alone, learning rates depend
-on the number of the step. So at the end of an epoch the weights, their average, the optimizer's
-momenta, the scaler, the number of epochs done and the best AP50 say everything about a run, and
-last.pt holds exactly these. A run killed at any moment goes on from the end of its last whole epoch
-and, on a CPU, ends with the same weights to the bit as a run that nobody interrupted.
+Nothing else needs remembering. A sample depends on (seed, epoch, photo) alone, learning rates
+depend on the number of the step. So at the end of an epoch the weights, their average, the
+optimizer's momenta, the scaler, the number of epochs done and the best AP50 say everything about a
+run, and last.pt holds exactly these. A run killed at any moment goes on from the end of its last
+whole epoch and, on a CPU, ends with the same weights to the bit as a run that nobody interrupted.
 
 At the end of an epoch two files are written, each whole or not at all, in this order:
 
@@ -15,14 +15,15 @@ Say epoch 6 scores 0.71 and the best so far was 0.68. Killed ...
 
     before 1        last.pt says: 6 epochs done (0 to 5), best 0.68. Epoch 6 is trained again, from
                     the same weights on the same images, and everything comes out the same.
-    between 1 and 2 best-so-far.pt is that of epoch 6 already, last.pt says the same as above. Epoch 6
+    between 1 and 2 best-so-far.pt is that of epoch 6 already, last.pt says the same as above. Epoch
+    6
                     is trained again, scores 0.71 > 0.68 again, and writes the same file again.
     after 2         last.pt says: 7 epochs done, best 0.71. Epoch 7 is next.
 
 The other order would lose weights: between the two, last.pt would say that 0.71 is reached, while
-best-so-far.pt still held the weights that scored 0.68, and no later epoch below 0.71 would mend that.
-best.pt appears by renaming best-so-far.pt after the last epoch; while it is missing, the run has not
-finished.
+best-so-far.pt still held the weights that scored 0.68, and no later epoch below 0.71 would mend
+that. best.pt appears by renaming best-so-far.pt after the last epoch; while it is missing, the run
+has not finished.
 """
 
 from collections.abc import Callable
@@ -107,8 +108,8 @@ def start_training(
 ) -> TrainingState:
     """The state before the first step: random weights from the recipe's seed, or other weights.
 
-    `say` is told in one line what was taken from other weights. The caller's random numbers go on as
-    if none had been taken here.
+    `say` is told in one line what was taken from other weights. The caller's random numbers go on
+    as if none had been taken here.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(recipe.seed)

@@ -156,7 +156,7 @@ def train_step(
     recipe: Recipe,
     precision: torch.dtype,
 ) -> dict[str, float]:
-    """One step down the loss of images (B, 3, S, S) uint8. -> the loss by its parts, before the step.
+    """One step on images (B, 3, S, S) uint8. -> the loss by its parts, before the step.
 
     In float16 the scaler multiplies the loss so that small gradients do not vanish, divides them
     again before they are clipped, and leaves out a step whose gradients overflow.

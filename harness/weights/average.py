@@ -1,4 +1,7 @@
-"""The mean of several sets of weights as one checkpoint, which predicts at the cost of one."""
+"""The mean of several sets of weights as one checkpoint, which predicts at the cost of one.
+
+The mean makes sense for weights near each other, such as those at the end of one run.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -28,14 +31,16 @@ class Member(NamedTuple):
 
 
 def average(paths: Sequence[Path]) -> tuple[dict[str, Any], list[str]]:
-    """-> what `checkpoint.save` takes and `checkpoint.load_detector` reads; the names of the sets that went in.
+    """The content of a checkpoint for `checkpoint.save`; the names of the sets that went in.
 
-    A run folder gives its best weights and, from last.pt, the last ones and their moving average; a file gives its own.
-    Of equal sets one counts. The recipe is the first's.
+    A run folder gives its best weights and, from last.pt, the last ones and their moving average; a
+    file gives its own. Equal sets count once: the best weights of a run often are its last average.
+    The recipe is the first set's.
 
-    Each number is the plain mean in float64, rounded once. Batch norm's statistics are averaged as well, not measured
-    anew; its counters are the first's. Raises InputError naming the file for a backbone, for another model, box code or
-    classes than the first's, and where there are not two sets that differ.
+    Each number is the plain mean in float64, rounded once. Batch norm's statistics are averaged
+    too, not measured again; its counters are the first set's. Raises InputError, naming the file,
+    for a backbone, for another model, box code or classes than the first's, and unless at least two
+    sets differ.
     """
     members: list[Member] = []
     for path in paths:
@@ -52,10 +57,9 @@ def average(paths: Sequence[Path]) -> tuple[dict[str, Any], list[str]]:
     first, *_ = members
     state = {}
     for name, value in first.state.items():
-        several = torch.stack([member.state[name] for member in members])
-        state[name] = (
-            several.double().mean(0).to(value.dtype) if value.is_floating_point() else value
-        )
+        values = torch.stack([member.state[name] for member in members])  # (M, ...)
+        mean = values.double().mean(0).to(value.dtype)
+        state[name] = mean if value.is_floating_point() else value
     content = {"recipe": asdict(first.recipe), "classes": list(first.classes), "state": state}
     return content, [member.name for member in members]
 
@@ -80,23 +84,24 @@ def _members(path: Path) -> Iterator[Member]:
 
 
 def _refuse_another(member: Member, first: Member) -> None:
-    """Raise InputError where the numbers of `member` do not mean what those of `first` do."""
+    """Raise InputError when the numbers of `member` do not mean what those of `first` do."""
     for key in DECODING:
-        here, there = getattr(member.recipe, key), getattr(first.recipe, key)
-        if here != there:
+        value, wanted = getattr(member.recipe, key), getattr(first.recipe, key)
+        if value != wanted:
             raise InputError(
-                f"{member.name}: want {key}={there} as in {first.name}, it has {key}={here}"
+                f"{member.name}: want {key}={wanted} as in {first.name}, it has {key}={value}"
             )
     if member.classes != first.classes:
         pairs = zip_longest(member.classes, first.classes, fillvalue="none")
-        here, there = next((here, there) for here, there in pairs if here != there)
+        name, first_name = next(pair for pair in pairs if pair[0] != pair[1])
         raise InputError(
-            f"{member.name}: its classes differ from those of {first.name}: {here} in place of {there}"
+            f"{member.name}: its classes differ from those of {first.name}: "
+            f"{name} in place of {first_name}"
         )
-    shapes, wanted = (
-        {name: value.shape for name, value in one.state.items()} for one in (member, first)
+    shapes, first_shapes = (
+        {name: value.shape for name, value in each.state.items()} for each in (member, first)
     )
-    if shapes != wanted:
+    if shapes != first_shapes:
         raise InputError(
             f"{member.name}: its tensors differ in name or shape from those of {first.name}"
         )

@@ -204,9 +204,9 @@ def catalogue_text(catalogue: dict[str, Any]) -> str:
         [
             *lines,
             f"* is here, in {catalogue['folder']}",
-            "Every fetch is checked by SHA-256 (--json shows it). torchvision publishes 8 digits of it,",
-            "in the file's name; the other publishers none: those values are what public projects",
-            "that pin the same file wrote down.",
+            "Every fetch is checked by SHA-256 (--json shows it). torchvision publishes 8 digits of",
+            "it, in the file's name; the other publishers none: those values are what public",
+            "projects that pin the same file wrote down.",
         ]
     )
 
