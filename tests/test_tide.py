@@ -6,8 +6,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from evaluate.diagnosis.judge import judge_matches
 from evaluate.diagnosis.tide import FIXES, tide
-from evaluate.diagnosis.verdicts import HIT, KINDS, SIZES, TIDECV, VOC, MatchRule, judge_matches
+from evaluate.diagnosis.verdicts import HIT, KINDS, SIZES, TIDECV, VOC, MatchRule
 from evaluate.exceptions import InputError
 from evaluate.metrics.matching import match
 from evaluate.metrics.voc import voc_map

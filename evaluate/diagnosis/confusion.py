@@ -23,9 +23,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from evaluate.diagnosis.verdicts import best_first, by_name
 from evaluate.exceptions import InputError
 from evaluate.metrics.matching import Matches, best_truth
+from evaluate.metrics.overall_ranking import class_by_name, overall_ranking
 from evaluate.tables import Array, Detections, GroundTruth
 
 
@@ -89,7 +89,7 @@ def confusion(
     matches = matches.above(conf)
     dets = matches.table.take(matches.row)
     target, neutral = _claims(dets, matches, truth, iou_min)
-    order = best_first(dets)
+    order = overall_ranking(dets)
     order = order[~neutral[order]]
     label, target = dets.label[order], target[order]
 
@@ -123,7 +123,7 @@ def _claims(
 
     # Truths of any class: all as one class, of equal boxes the first by name first.
     real = np.flatnonzero(~truth.difficult)
-    real = real[np.argsort(by_name(truth)[real], kind="stable")]
+    real = real[np.argsort(class_by_name(truth)[real], kind="stable")]
     any_dets = replace(dets, classes=("any",), label=np.zeros_like(dets.label))
     any_truth = replace(truth.take(real), classes=("any",), label=np.zeros(len(real), np.int16))
     overlap, place = best_truth(any_dets, any_truth)

@@ -4,7 +4,7 @@ Counting errors does not say which cost most: a false positive that scores below
 nothing. TIDE asks what AP would be if an oracle fixed one kind and left the others, and calls the
 difference the gain of that fix:
 
-1. judge every detection and every truth (`verdicts`)
+1. judge every detection and every truth (judge.py)
 2. AP as it is
 3. for each kind: AP with the errors of that kind fixed, less AP as it is
 4. the same for the errors of small, medium and large things alone
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evaluate.diagnosis.judge import judge_matches
 from evaluate.diagnosis.verdicts import (
     CLASS,
     KINDS,
@@ -28,7 +29,6 @@ from evaluate.diagnosis.verdicts import (
     VOC,
     MatchRule,
     Verdicts,
-    judge_matches,
 )
 from evaluate.metrics.matching import Matches
 from evaluate.tables import Array, GroundTruth
