@@ -10,7 +10,7 @@ from evaluate.ensemble.choice import choice_in_words, choice_json
 from evaluate.ensemble.fuse_files import fuse_files, search_files
 from evaluate.ensemble.rule import FusionRule
 from evaluate.exceptions import InputError
-from harness.cli.options import TRUTH, AsJson, TruthOption, bars
+from harness.cli.options import TRUTH, AsJson, TruthOption, bars, parse_numbers
 
 
 def fuse_command(
@@ -59,7 +59,7 @@ def fuse_command(
         choice = search_files(tables, source.load(), out, progress=bars)
         result, text = choice_json(choice, tables), choice_in_words(choice, tables)
     else:
-        numbers = None if weights is None else _numbers(weights)
+        numbers = None if weights is None else parse_numbers("--weights", weights, "2,1,1")
         rule = rule or FusionRule()
         result = fuse_files(tables, out, rule=rule, weights=numbers, recipe=recipe)
         text = (
@@ -67,12 +67,3 @@ def fuse_command(
             f"from {len(tables)} tables, {result['rule']['method']}"
         )
     print(json.dumps(result) if as_json else f"{out}: {text}")
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(word) for word in text.split(",")]
-    except ValueError:
-        raise InputError(
-            f"--weights {text}: want numbers with commas between them, such as 2,1,1"
-        ) from None

@@ -6,12 +6,12 @@ each field, and `harness VERB --help` lists them like its own.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -140,11 +140,14 @@ def say_skipped(dataset: "Dataset") -> None:
         )
 
 
-def bar(items: Iterable[Any] | None, **options: Any) -> Any:
-    """A progress bar on stderr."""
-    from tqdm import tqdm
-
-    return tqdm(items, mininterval=0.5, **options)
+def parse_numbers(flag: str, text: str, example: str) -> list[float]:
+    """The numbers of a flag: of "0.01,0.05" they are [0.01, 0.05]. Raises InputError."""
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise InputError(
+            f"{flag} {text}: want numbers with commas between them, such as {example}"
+        ) from None
 
 
 @contextmanager
@@ -170,15 +173,3 @@ def bars(
             drawn.update(units)
 
         yield advance
-
-
-@contextmanager
-def download_bar() -> Iterator[Callable[[int, int], None]]:
-    """What a download tells its progress to; nothing is shown before the first bytes."""
-    with bar(None, desc="fetch", unit="B", unit_scale=True, delay=0.1) as shown:
-
-        def show(done: int, total: int) -> None:
-            shown.n, shown.total = done, total or None
-            shown.update(0)
-
-        yield show

@@ -12,7 +12,15 @@ from evaluate.sweep import thresholds
 from evaluate.sweep.sweep_csv import Cell, read_thresholds, write_sweep
 from evaluate.sweep.thresholds import CONFS, IOUS, Sweep
 from evaluate.tables import Detections
-from harness.cli.options import TRUTH, AsJson, CandidatesMax, KeepMax, TruthOption, bars
+from harness.cli.options import (
+    TRUTH,
+    AsJson,
+    CandidatesMax,
+    KeepMax,
+    TruthOption,
+    bars,
+    parse_numbers,
+)
 
 
 def sweep_command(
@@ -34,8 +42,8 @@ def sweep_command(
     result = thresholds.sweep(
         Detections.load(candidates),
         source.load(),
-        confs=_numbers("--conf", conf) if conf else CONFS,
-        ious=_numbers("--iou", iou) if iou else IOUS,
+        confs=parse_numbers("--conf", conf, "0.01,0.05") if conf else CONFS,
+        ious=parse_numbers("--iou", iou, "0.4,0.5") if iou else IOUS,
         candidates_max=candidates_max,
         keep_max=keep_max,
         progress=bars,
@@ -106,12 +114,3 @@ def _per_class_text(result: Sweep) -> str:
         f"{text}chosen on one half and scored on the other {by_class:.4f}, "
         f"one cell for all {one_cell:.4f}"
     )
-
-
-def _numbers(flag: str, text: str) -> list[float]:
-    try:
-        return [float(word) for word in text.split(",")]
-    except ValueError:
-        raise InputError(
-            f"{flag} {text}: want numbers with commas between them, such as 0.01,0.05"
-        ) from None
