@@ -1,4 +1,4 @@
-"""benchmarks/ablation.py: its plans name recipes and keys that exist, and what it takes out is really out."""
+"""benchmarks/ablation.py: plans name recipes and keys that exist; what is taken out is out."""
 
 import importlib.util
 import tomllib
@@ -23,7 +23,7 @@ TARGET = [(torch.tensor([1]), torch.tensor([[10.0, 20.0, 34.0, 44.0]]))]
 
 @pytest.fixture(autouse=True)
 def put_back(monkeypatch):
-    """What an ablation replaces, it replaces for good: it has a process of its own."""
+    """An ablation replaces functions for good, as it has a process of its own; here undo it."""
     for module, name in (
         (models.losses, "match_by_ratio"),
         (models.losses, "ciou"),

@@ -1,4 +1,4 @@
-"""harness.weights.checkpoint: every model is built by name, and every kind of weight file finds its reader."""
+"""harness.weights.checkpoint: models are built by name; each weight file finds its reader."""
 
 import dataclasses
 
@@ -43,11 +43,11 @@ def test_a_saved_detector_comes_back_with_the_same_output(recipe, tmp_path):
     model = build(recipe, CLASSES).eval()
     content = checkpoint.describe(recipe, model) | {"state": model.state_dict()}
     checkpoint.save(content, tmp_path / "best.pt")
-    again, found = checkpoint.load_detector(tmp_path)
+    again, saved = checkpoint.load_detector(tmp_path)
     photo = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         pairs = zip(model.decode(model(photo)), again.decode(again(photo)))
-        assert found == recipe and all(torch.equal(a, b) for a, b in pairs)
+        assert saved == recipe and all(torch.equal(a, b) for a, b in pairs)
 
 
 def test_weights_saved_with_a_recipe_key_that_went_since_are_read(tmp_path):
@@ -83,9 +83,9 @@ def test_torchvisions_resnet_becomes_the_backbone(resnet, old):
     assert (weights.architecture, weights.classes, recipe) == ("resnet18", (), None)
     model = build(SMALLEST[0], CLASSES)
     assert transfer(weights, model) == list(CLASSES)
-    mine = model.state_dict()
+    ours = model.state_dict()
     assert all(
-        torch.equal(mine[f"backbone.{k}"], v) for k, v in state.items() if not k.startswith("fc.")
+        torch.equal(ours[f"backbone.{k}"], v) for k, v in state.items() if not k.startswith("fc.")
     )
 
 

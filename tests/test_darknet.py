@@ -1,4 +1,4 @@
-"""models.darknet and models.darknet_weights: the layer table, and files read into the network they mean."""
+"""models.darknet, darknet_weights: the layer table, and files read into the network they mean."""
 
 import math
 import struct
@@ -33,7 +33,7 @@ def narrow(monkeypatch):
 
 
 def table(width, outputs):
-    """yolov3.cfg, whose first 75 layers are the backbone: (kind, arguments), numbered from 0 as in that file."""
+    """yolov3.cfg, whose first 75 layers are the backbone: (kind, arguments) in order."""
     layers = [("conv", width, 3, 1)]
     for stage, repeats in enumerate((1, 2, 8, 8, 4)):
         c = width * 2 ** (stage + 1)
@@ -150,8 +150,8 @@ def test_a_whole_file_gives_darknets_output(narrow, tmp_path, count):
     assert torch.equal(model.head.anchors, YoloV3(weights.classes).head.anchors)
 
 
-@pytest.mark.parametrize("what", ["cut", "longer", "text", "empty", "half a class"])
-def test_a_file_of_another_size_is_refused_with_the_sizes_wanted_and_found(tmp_path, what):
+@pytest.mark.parametrize("kind", ["cut", "longer", "text", "empty", "half a class"])
+def test_a_file_of_another_size_is_refused_with_the_sizes_wanted_and_found(tmp_path, kind):
     path, class_bytes = tmp_path / "y.weights", 12 * (256 + 512 + 1024 + 3)
     size = {
         "cut": WHOLE_BYTES - 4,
@@ -159,11 +159,12 @@ def test_a_file_of_another_size_is_refused_with_the_sizes_wanted_and_found(tmp_p
         "text": 5,
         "empty": 0,
         "half a class": WHOLE_BYTES - class_bytes // 2,
-    }[what]
+    }[kind]
     with open(path, "wb") as file:
-        file.write(b"hello" if what == "text" else NEW)
+        file.write(b"hello" if kind == "text" else NEW)
         file.truncate(size)
-    wanted = rf"y.weights: want .* 162,482,580 bytes .* 248,007,048 .* {class_bytes:,} .* found {size:,}:"
+    sizes = rf"162,482,580 bytes .* 248,007,048 .* {class_bytes:,} .* found {size:,}:"
+    wanted = f"y.weights: want .* {sizes}"
     with pytest.raises(WeightsError, match=wanted):
         read_darknet(path)
 
@@ -187,10 +188,10 @@ def test_a_whole_file_without_classes_is_refused(narrow, tmp_path):
 @pytest.mark.parametrize("name", ["bias", "variance"])
 def test_a_file_of_the_right_size_with_impossible_numbers_is_refused(narrow, tmp_path, name):
     content, _ = run(table(narrow, 0)[:75], torch.rand(1, 3, 32, 32))
-    at, value = (
-        (8, math.nan) if name == "bias" else (4 * 3 * narrow, -1.0)
-    )  # of the first convolution
-    (tmp_path / "b").write_bytes(NEW + content[:at] + struct.pack("<f", value) + content[at + 4 :])
+    # Of the first convolution.
+    start, value = (8, math.nan) if name == "bias" else (4 * 3 * narrow, -1.0)
+    damaged = content[:start] + struct.pack("<f", value) + content[start + 4 :]
+    (tmp_path / "b").write_bytes(NEW + damaged)
     tensor = "stem.bn.bias" if name == "bias" else "stem.bn.running_var"
     with pytest.raises(
         WeightsError, match=rf"b: .*darknet53.* 1 of 260 tensors, such as {tensor}:"
@@ -199,30 +200,12 @@ def test_a_file_of_the_right_size_with_impossible_numbers_is_refused(narrow, tmp
 
 
 def test_the_names_of_coco_stand_in_its_order():
-    voc = "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person pottedplant"
-    at = [
-        4,
-        1,
-        14,
-        8,
-        39,
-        5,
-        2,
-        15,
-        56,
-        19,
-        60,
-        16,
-        17,
-        3,
-        0,
-        58,
-        18,
-        57,
-        6,
-        62,
-    ]  # as published for YOLOv5
-    assert match_classes((voc + " sheep sofa train tvmonitor").split(), COCO) == at
+    voc = (
+        "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike "
+        "person pottedplant sheep sofa train tvmonitor"
+    )
+    rows = [4, 1, 14, 8, 39, 5, 2, 15, 56, 19, 60, 16, 17, 3, 0, 58, 18, 57, 6, 62]  # published
+    assert match_classes(voc.split(), COCO) == rows
     assert len(set(COCO)) == 80
 
 

@@ -1,4 +1,4 @@
-"""What holds for every model with either head, small enough for a CPU, and that all of them trace."""
+"""What holds for every model with either head, small enough for a CPU; all of them trace."""
 
 import numpy as np
 import pytest
@@ -76,15 +76,15 @@ def test_training_learns_one_image(model):
             values[0].numpy() for values in model.decode(model(photo))
         )  # with this batch's statistics
     box, label = np.nonzero(scores > 0.001)
-    found = Detections(("a",), CLASSES, 0 * box, label, boxes[box], scores[box, label])
+    detections = Detections(("a",), CLASSES, 0 * box, label, boxes[box], scores[box, label])
     none = np.zeros(len(labels), np.int32)
     truth = GroundTruth(("a",), CLASSES, none, labels.numpy(), xyxy.numpy(), none > 0)
-    assert voc_map(nms(found, 0.5), truth).map == 1
+    assert voc_map(nms(detections, 0.5), truth).map == 1
 
 
-def assert_same(found, expected):
-    for got, want in zip(found, expected, strict=True):
-        assert torch.allclose(torch.as_tensor(got), want, rtol=1e-4, atol=1e-4)
+def assert_same(values, expected):
+    for value, wanted in zip(values, expected, strict=True):
+        assert torch.allclose(torch.as_tensor(value), wanted, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.filterwarnings(

@@ -21,9 +21,10 @@ def zeros():
 
 
 def test_tuned_parts_by_hand():
-    # Truth 4 x 6 against anchor 8 x 8: factor 2 at most, it answers. Centre (4, 12) / 8 = (0.5, 1.5): home row 1 col 0,
-    # neighbours col 1 (0.5 is not below 0.5) and row 2, which is outside. All logits 0: boxes are 8 x 8 at the middle
-    # of their cells, so IoU at home 24 / 64 and at col 1 (2 apart from x 8 to 16) 0.
+    # Truth 4 x 6 against anchor 8 x 8: factor 2 at most, it answers. Centre (4, 12) / 8 = (0.5,
+    # 1.5): home row 1 col 0, neighbours col 1 (0.5 is not below 0.5) and row 2, which is outside.
+    # All logits 0: boxes are 8 x 8 at the middle of their cells, so IoU at home 24 / 64 and at col
+    # 1 (2 apart from x 8 to 16) 0.
     parts = tuned_loss(zeros(), TARGET, decode_sigmoid, ANCHORS, (8,), Gains(balance=(1.0,)))
     home = ciou(torch.tensor([[4.0, 12, 8, 8]]), torch.tensor([[4.0, 12, 4, 6]]))
     beside = ciou(torch.tensor([[12.0, 12, 8, 8]]), torch.tensor([[4.0, 12, 4, 6]]))
@@ -36,8 +37,8 @@ def test_tuned_parts_by_hand():
 
 
 def test_report_parts_by_hand():
-    # The one anchor answers at row 1 col 0. All logits 0: place in the cell (.5, .5) is exact, so box is only the
-    # size: (0 - log(4 / 8))^2 and (0 - log(6 / 8))^2 over 4 numbers.
+    # The one anchor answers at row 1 col 0. All logits 0: place in the cell (.5, .5) is exact, so
+    # box is only the size: (0 - log(4 / 8))^2 and (0 - log(6 / 8))^2 over 4 numbers.
     parts = report_loss(zeros(), TARGET, ANCHORS, (8,), (4.0,))
     assert float(parts["box"]) == pytest.approx(
         2.5 * (math.log(0.5) ** 2 + math.log(0.75) ** 2) / 4
@@ -65,7 +66,8 @@ def test_two_truths_in_one_place_ask_for_the_better_overlap():
 
 
 def test_an_anchor_in_the_ignore_band_is_neither_object_nor_background():
-    # truth 4 x 6 in cell (1, 0): 4 x 6 is the best anchor, 4 x 8 has shape IoU 24 / 32 and is ignored, 60 x 60 is not
+    # truth 4 x 6 in cell (1, 0): 4 x 6 is the best anchor, 4 x 8 has shape IoU 24 / 32 and is
+    # ignored, 60 x 60 is not
     anchors = torch.tensor([[[4.0, 6], [4, 8], [60, 60]]])
     costs = []
     for anchor in (1, 2):

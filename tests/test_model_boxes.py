@@ -50,14 +50,15 @@ def test_ciou_of_a_box_with_itself_is_one():
     assert [float(v) for v in ciou(box, box)] == pytest.approx([1, 1], abs=1e-6)
 
 
-def test_ciou_of_disjoint_boxes_of_one_shape_is_minus_the_squared_distance_over_the_squared_diagonal():
+def test_ciou_of_disjoint_boxes_of_one_shape_is_minus_squared_distance_over_squared_diagonal():
     # 2x2 boxes at x 1 and 7: IoU 0, centres 6 apart, hull 8 x 2: 36 / 68
     iou, complete = ciou(torch.tensor([[1.0, 1, 2, 2]]), torch.tensor([[7.0, 1, 2, 2]]))
     assert float(iou) == 0 and float(complete) == pytest.approx(-36 / 68)
 
 
 def test_ciou_punishes_another_shape():
-    # same centre, 4x2 against 2x4: IoU 4 / 12, angles atan 2 and atan 1/2; v = 4 / pi^2 (.6435)^2 = .16783
+    # same centre, 4x2 against 2x4: IoU 4 / 12, angles atan 2 and atan 1/2; v = 4 / pi^2 (.6435)^2 =
+    # .16783
     iou, complete = ciou(torch.tensor([[0.0, 0, 4, 2]]), torch.tensor([[0.0, 0, 2, 4]]))
     v = 4 / math.pi**2 * (math.atan(2) - math.atan(0.5)) ** 2
     assert float(iou) == pytest.approx(1 / 3)

@@ -1,4 +1,4 @@
-"""models.yolov1: torchvision's names, shapes, box codes, the paper's loss by hand, and that it can learn."""
+"""models.yolov1, models.cells: torchvision's names, shapes, and the paper's loss by hand."""
 
 import itertools
 import math
@@ -158,12 +158,13 @@ def test_gains_for_several_levels_are_refused():
         YoloV1(18, CLASSES, gains=Gains())
 
 
-# By hand: one or more images of 2 x 2 cells of stride 8, three classes. Zero logits say 0.5 everywhere: a box of
-# (0.5^2 * 16) 4 x 4 in the middle of its cell. The cell of row 1, col 0, whose middle is (4, 12), says other things.
+# By hand: one or more images of 2 x 2 cells of stride 8, three classes. Zero logits say 0.5
+# everywhere: a box of (0.5^2 * 16) 4 x 4 in the middle of its cell. The cell of row 1, col 0, whose
+# middle is (4, 12), says other things.
 
 
 def one_cell(first=(), second=(), classes=()):
-    """Raw (1, 2, 2, 13), zero but for values in [0, 1] that row 1, col 0 says: of its boxes and its classes."""
+    """Raw (1, 2, 2, 13), zero but for what row 1, col 0 says in [0, 1] of boxes and classes."""
     raw = torch.zeros(1, 2, 2, 13)
     for start, values in ((0, first), (5, second), (10, classes)):
         raw[0, 1, 0, start : start + len(values)] = torch.tensor([logit(v) for v in values])
@@ -183,9 +184,10 @@ def loss(raw, *targets):
 
 
 def test_report_parts_by_hand():
-    # Truth 4 x 6 at (3, 14): cell (0.375, 1.75), so place (.375, .75) of row 1, col 0. The boxes there, around (4, 12):
-    # the first 9 x 9 from .75^2 * 16, which holds 4 x 5.5 of the truth: IoU 22 / (24 + 81 - 22) = .265; the second
-    # 4 x 4, which shares x 2 to 5, y 11 to 14: 9 / (24 + 16 - 9) = .290. The second is responsible.
+    # Truth 4 x 6 at (3, 14): cell (0.375, 1.75), so place (.375, .75) of row 1, col 0. The boxes
+    # there, around (4, 12): the first 9 x 9 from .75^2 * 16, which holds 4 x 5.5 of the truth: IoU
+    # 22 / (24 + 81 - 22) = .265; the second 4 x 4, which shares x 2 to 5, y 11 to 14: 9 / (24 + 16
+    # - 9) = .290. The second is responsible.
     raw = one_cell((0.5, 0.5, 0.75, 0.75, 0.9), (0.5, 0.5, 0.5, 0.5, 0.3), (0.2, 0.7, 0.6))
     truth = torch.tensor([1]), torch.tensor([[1.0, 11, 5, 17]])
     parts = loss(torch.cat([torch.zeros_like(raw), raw]), NOTHING, truth)
@@ -205,8 +207,9 @@ def test_report_parts_by_hand():
 
 
 def test_two_objects_in_one_cell_take_a_box_each_the_best_pair_first():
-    # Boxes of side 9 and 4. Truth of side 7: IoU 49 / 81 and 16 / 49; of side 8: 64 / 81 and 16 / 64. Both want the
-    # first box; 64 / 81 is the best pair, so the truth of side 7 gets the second box.
+    # Boxes of side 9 and 4. Truth of side 7: IoU 49 / 81 and 16 / 49; of side 8: 64 / 81 and 16 /
+    # 64. Both want the first box; 64 / 81 is the best pair, so the truth of side 7 gets the second
+    # box.
     raw = one_cell((0.5, 0.5, 0.75, 0.75, 0.9), (0.5, 0.5, 0.5, 0.5, 0.3), (0.2, 0.7, 0.6))
     parts = loss(raw, squares((0, 7), (2, 8)))
     box = 2 * (0.75 - math.sqrt(8 / 16)) ** 2 + 2 * (0.5 - math.sqrt(7 / 16)) ** 2
@@ -221,7 +224,8 @@ def test_two_objects_in_one_cell_take_a_box_each_the_best_pair_first():
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_a_third_object_in_one_cell_counts_for_the_class_alone_in_whatever_order(order):
-    # As above with a truth of side 2, IoU 4 / 81 and 4 / 16: the truth of side 7 has 16 / 49 with the second box.
+    # As above with a truth of side 2, IoU 4 / 81 and 4 / 16: the truth of side 7 has 16 / 49 with
+    # the second box.
     raw = one_cell((0.5, 0.5, 0.75, 0.75, 0.9), (0.5, 0.5, 0.5, 0.5, 0.3), (0.2, 0.7, 0.6))
     rows = [(0, 7), (2, 8), (1, 2)]
     two, three = loss(raw, squares(*rows[:2])), loss(raw, squares(*(rows[i] for i in order)))
@@ -258,10 +262,12 @@ def test_a_centre_on_the_far_edge_belongs_to_the_last_cell():
     assert parts["box"] == pytest.approx(0) and parts["contain_confidence"] == pytest.approx(0)
 
 
-def slow_match(iou, far, cell):
+def slow_match(iou, distance, cell):
     """`match_cells`, pair by pair."""
     answer, taken = [-1] * len(cell), set()
-    for t, b in sorted(np.ndindex(len(cell), 2), key=lambda pair: (-iou[pair], far[pair], pair)):
+    for t, b in sorted(
+        np.ndindex(len(cell), 2), key=lambda pair: (-iou[pair], distance[pair], pair)
+    ):
         if answer[t] < 0 and (cell[t], b) not in taken:
             answer[t] = b
             taken.add((cell[t], b))
@@ -271,8 +277,8 @@ def slow_match(iou, far, cell):
 @pytest.mark.parametrize("seed", range(20))
 def test_matching_agrees_with_the_slow_version_also_on_ties(seed):
     random = torch.Generator().manual_seed(seed)
-    iou, far = (torch.randint(0, 4, (30, 2), generator=random) / 4 for _ in range(2))
+    iou, distance = (torch.randint(0, 4, (30, 2), generator=random) / 4 for _ in range(2))
     cell = torch.randint(0, 12, (30,), generator=random)
-    assert match_cells(iou, far, cell, 12).tolist() == slow_match(
-        iou.numpy(), far.numpy(), cell.tolist()
+    assert match_cells(iou, distance, cell, 12).tolist() == slow_match(
+        iou.numpy(), distance.numpy(), cell.tolist()
     )

@@ -38,7 +38,7 @@ def model(kind, narrow):
 
 
 def perfect(head, label, xyxy, *, rows, cols, big=30.0):
-    """The raw output that says exactly one box, in the cell of its centre, by each anchor that has to answer."""
+    """The raw output that says exactly one box, in its home cell, by each positive anchor."""
     (x1, y1, x2, y2), shapes = xyxy, [shape for level in ANCHORS for shape in level]
     w, h = x2 - x1, y2 - y1
     if head == "report":

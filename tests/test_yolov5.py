@@ -1,14 +1,18 @@
-"""models.yolov5: shapes, box codes, gradients, and that it can learn."""
+"""models.yolov5: shapes, what raw output means, and the published layer table, row by row."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from models.gains import Gains
 from models.heads import ANCHORS, STRIDES
 from models.yolov5 import SIZES, YoloV5
+from models.yolov5_weights import read_yolov5
 
+OFFICIAL = Path(__file__).parents[2] / "shared" / "weights" / "yolov5n-coco.pt"
 COCO = tuple(f"class {i}" for i in range(80))
 CLASSES = ("cat", "dog", "bird")
 PARAMETERS = {"n": 1_872_157, "s": 7_235_389, "m": 21_190_557, "l": 46_563_709, "x": 86_749_405}
@@ -124,3 +128,131 @@ def test_balance_weighs_the_levels():
         YoloV5("n", CLASSES, gains=Gains(balance=b)).loss(raw, none)["object"] for b in weights
     )
     assert float(small / flat) == pytest.approx(5.4 / 3)
+
+
+TABLE = (  # of YOLOv5 v6.0, a row a layer: where from, kind, arguments
+    *(
+        (-1, "conv", 2, 2),
+        (-1, "conv", 2),
+        (-1, "c3", 3, True),
+        (-1, "conv", 2),
+        (-1, "c3", 6, True),
+    ),
+    *((-1, "conv", 2), (-1, "c3", 9, True), (-1, "conv", 2), (-1, "c3", 3, True), (-1, "sppf")),
+    *((-1, "conv"), (-1, "up"), ((-1, 6), "cat"), (-1, "c3", 3, False)),
+    *((-1, "conv"), (-1, "up"), ((-1, 4), "cat"), (-1, "c3", 3, False)),
+    *((-1, "conv", 2), ((-1, 14), "cat"), (-1, "c3", 3, False)),
+    *((-1, "conv", 2), ((-1, 10), "cat"), (-1, "c3", 3, False), ((17, 20, 23), "detect")),
+)
+
+
+def by_the_table(state, size, images):
+    """Raw output of the layer table, row by row on the bare state, in float64.
+
+    -> levels (B, 3, rows, cols, 5 + C).
+    """
+    left = {
+        name: value.double()
+        for name, value in state.items()
+        if not name.endswith(("tracked", ".anchors"))
+    }
+
+    def conv(name, x, stride=1, padding=None):
+        kernel = left.pop(f"{name}.conv.weight")
+        y = F.conv2d(
+            x, kernel, stride=stride, padding=kernel.shape[-1] // 2 if padding is None else padding
+        )
+        kinds = ("running_mean", "running_var", "weight", "bias")
+        mean, var, scale, shift = (left.pop(f"{name}.bn.{kind}")[:, None, None] for kind in kinds)
+        y = (y - mean) / (var + 1e-3).sqrt() * scale + shift
+        return y / (1 + (-y).exp())
+
+    def c3(name, x, repeats, shortcut):
+        y = conv(f"{name}.cv1", x)
+        for j in range(max(round(repeats * SIZES[size][0]), 1)):
+            z = conv(f"{name}.m.{j}.cv2", conv(f"{name}.m.{j}.cv1", y))
+            y = y + z if shortcut else z
+        return conv(f"{name}.cv3", torch.cat([y, conv(f"{name}.cv2", x)], 1))
+
+    def sppf(name, x):
+        x = conv(f"{name}.cv1", x)
+        return conv(
+            f"{name}.cv2", torch.cat([x, *(F.max_pool2d(x, k, 1, k // 2) for k in (5, 9, 13))], 1)
+        )
+
+    def detect(name, xs):
+        maps = [
+            F.conv2d(x, *(left.pop(f"{name}.m.{i}.{kind}") for kind in ("weight", "bias")))
+            for i, x in enumerate(xs)
+        ]
+        return [m.reshape(len(m), 3, -1, *m.shape[2:]).permute(0, 1, 3, 4, 2) for m in maps]
+
+    layers = {
+        **{"conv": conv, "c3": c3, "sppf": sppf, "detect": detect},
+        "up": lambda _, x: x.repeat_interleave(2, 2).repeat_interleave(2, 3),
+        "cat": lambda _, xs: torch.cat(xs, 1),
+    }
+    outputs = [images.double()]  # of row i at i + 1
+    for i, (origin, kind, *arguments) in enumerate(TABLE):
+        origins = [
+            outputs[-1] if o == -1 else outputs[o + 1]
+            for o in (origin if isinstance(origin, tuple) else [origin])
+        ]
+        outputs.append(
+            layers[kind](
+                f"model.{i}", origins if isinstance(origin, tuple) else origins[0], *arguments
+            )
+        )
+    assert not left, sorted(left)
+    return outputs[-1]
+
+
+def gradient_image(rows, cols):
+    """(1, 3, rows, cols) in [0, 1]: slanted ramps, by arithmetic alone."""
+    band, row, col = torch.meshgrid(
+        torch.arange(3), torch.arange(rows), torch.arange(cols), indexing="ij"
+    )
+    return ((29 * band + 7 * row + 13 * col) % 256 / 255)[None]
+
+
+@pytest.mark.parametrize(("size", "rows", "cols"), [("n", 192, 256), ("m", 64, 96), ("l", 64, 96)])
+def test_the_network_computes_the_published_table(size, rows, cols):
+    torch.manual_seed(0)
+    model = YoloV5(size, CLASSES).eval()
+    for name, value in model.state_dict().items():
+        if (
+            ".bn." in name and value.is_floating_point()
+        ):  # as made, batch norm would do next to nothing
+            value.uniform_(0.5, 2.0)
+    with torch.no_grad():
+        levels = model(gradient_image(rows, cols))
+    expected = by_the_table(model.state_dict(), size, gradient_image(rows, cols))
+    for level, wanted in zip(levels, expected, strict=True):
+        assert level.std((2, 3)).min() > 5e-4  # between places: the image matters to each number
+        assert torch.allclose(level.double(), wanted, rtol=0, atol=1e-5)
+
+
+@pytest.mark.skipif(not OFFICIAL.exists(), reason="the official checkpoint is not here")
+def test_the_official_yolov5n_gives_its_golden_output():
+    weights = read_yolov5(OFFICIAL)
+    model = YoloV5("n", weights.classes)
+    model.load_state_dict(weights.state)
+    with torch.no_grad():
+        levels = model.eval()(gradient_image(192, 256))
+    expected = by_the_table(weights.state, "n", gradient_image(192, 256))
+    assert all(
+        torch.allclose(a.double(), b, rtol=0, atol=1e-4)
+        for a, b in zip(levels, expected, strict=True)
+    )
+    flat = torch.cat([level.flatten() for level in levels])
+    golden = [
+        0.691643,
+        -7.408439,
+        -4.527635,
+        -3.518515,
+        -5.184289,
+        -5.227025,
+    ]  # from `by_the_table`
+    golden += [-5.776637, -4.118620, -5.629461, -5.881821, -2.294848, -5.358575]
+    assert flat[:: len(flat) // 11].tolist() == pytest.approx(golden, abs=1e-4)
+    assert flat.mean().item() == pytest.approx(-5.067123, abs=1e-4)
