@@ -1,22 +1,24 @@
 """Average precision of one class's ranking: the one definition, from where in the ranking its hits stand.
 
-Let a ranking of detections, best first, hit some of P truths. Down to its k-th hit, at rank r, it has
-precision k / r and recall k / P; between two hits recall stands still and precision falls, so nothing
-but the ranks of the hits is needed.
+Let a ranking of detections, best first, hit some of P truths. Down to its k-th hit, at rank r, it
+has precision k / r and recall k / P; between two hits recall stands still and precision falls, so
+nothing but the ranks of the hits is needed.
 
 1. Take the precision at each hit.
 2. Raise it to the best precision at this hit or a later one: the envelope, which only falls.
-3. Sum over the hits and divide by P: each hit is a step of 1 / P in recall, so this is the area under
-   the envelope. Or, until VOC 2009, take the mean of the envelope at the recalls 0, 0.1 ... 1.
+3. Sum over the hits and divide by P: each hit is a step of 1 / P in recall, so this is the area
+   under the envelope. Or, until VOC 2009, take the mean of the envelope at the recalls 0, 0.1 ...
+   1.
 
 An example: P = 3 truths and the ranking hit, miss, hit, hit, miss. The hits stand at ranks 1, 3, 4.
 
     precision at the hits     1/1   2/3   3/4
     envelope                  1     3/4   3/4        AP = (1 + 3/4 + 3/4) / 3 = 5/6
 
-With weights an image counts w times, and its detections and truths with it. The rank of a hit becomes
-the sum of the weights down to it, a hit is a step of w in recall, and P is a sum of weights. That is
-how a bootstrap scores its resamples: the order of a ranking stays and only the counting changes.
+With weights an image counts w times, and its detections and truths with it. The rank of a hit
+becomes the sum of the weights down to it, a hit is a step of w in recall, and P is a sum of
+weights. That is how a bootstrap scores its resamples: the order of a ranking stays and only the
+counting changes.
 """
 
 from typing import Any
@@ -31,9 +33,9 @@ def average_precision(
 ) -> float:
     """AP in [0, 1] of a ranking whose hits are at `hit_ranks` (h,), from 1, rising, of `positives`.
 
-    The area under the envelope of precision over recall, or the envelope's mean over so many recalls
-    from 0 to 1. Recall is compared in whole counts, so 3 hits of 10 do reach recall 0.3, which they
-    miss in floats (3 * 0.1 > 0.3).
+    The area under the envelope of precision over recall, or the envelope's mean over so many
+    recalls from 0 to 1. Recall is compared in whole counts, so 3 hits of 10 do reach recall 0.3,
+    which they miss in floats (3 * 0.1 > 0.3).
     """
     precision = np.arange(1, len(hit_ranks) + 1) / hit_ranks  # step 1
     envelope = np.maximum.accumulate(precision[::-1])[::-1]  # step 2
@@ -50,10 +52,10 @@ def weighted_average_precision(
     """AP of a ranking under R weightings of the images, cut after its first hits. -> (F, R) float64.
 
     Of the ranking's h hits, best first: ranks (h, R), the weights summed down to each, itself
-    included; weights (h, R), its own. prefix_ends (F,), rising: of how many hits each AP is, because
-    a confidence threshold leaves a prefix of the ranking. positives (R,): the truths' weights summed;
-    where that is 0, so is AP. With `eleven_point` a hit's step is the number of the recalls 0, 0.1 ...
-    1 that it is the first to reach.
+    included; weights (h, R), its own. prefix_ends (F,), rising: of how many hits each AP is,
+    because a confidence threshold leaves a prefix of the ranking. positives (R,): the truths'
+    weights summed; where that is 0, so is AP. With `eleven_point` a hit's step is the number of
+    the recalls 0, 0.1 ... 1 that it is the first to reach.
 
     Plain Python over rows of R numbers, to run through `loops.loop`.
     """

@@ -43,10 +43,11 @@ def score_with_interval(
 ) -> tuple[Score, tuple[float, float]]:
     """`voc_map`, and the middle `level` of its mean over test sets drawn from this one's images with replacement.
 
-    A class without truth in a replicate is left out of its mean. Where classes have few truths, replicates score a
-    little higher than the set itself, and the interval lies higher with them.
+    A class without truth in a replicate is left out of its mean. Where classes have few truths,
+    replicates score a little higher than the set itself, and the interval lies higher with them.
 
-    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13. Raises what `voc_map` raises.
+    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13. Raises what
+    `voc_map` raises.
     """
     matches = match(dets, truth)
     whole = score_matches(matches, iou_min=iou_min, eleven_point=eleven_point)
@@ -73,8 +74,9 @@ def difference_with_interval(
 ) -> tuple[Difference, dict[str, Difference | None]]:
     """What `after` scores more than `before`: in VOC mAP, and in AP by class, None for a class without truth.
 
-    Both are scored on the same drawn images in every replicate, so what makes images hard for both cancels, and the
-    interval is narrower than those of the two scores suggest. Raises what `voc_map` raises.
+    Both are scored on the same drawn images in every replicate, so what makes images hard for both
+    cancels, and the interval is narrower than those of the two scores suggest. Raises what
+    `voc_map` raises.
     """
     matches = [match(dets, truth) for dets in (before, after)]
     scores = [score_matches(found, iou_min=iou_min, eleven_point=eleven_point) for found in matches]
@@ -122,9 +124,10 @@ def _replicates(
 ) -> Array:
     """The AP of every class in every replicate: (C, R) float64, NaN where it drew no truth of a class.
 
-    A replicate is not scored anew. A match never crosses images and the ranking of the images' detections is the same
-    in every replicate, so drawing an image w times gives its detections and truths the weight w. Where scores are
-    equal across images, their order in a replicate is that of the whole set.
+    A replicate is not scored anew. A match never crosses images and the ranking of the images'
+    detections is the same in every replicate, so drawing an image w times gives its detections and
+    truths the weight w. Where scores are equal across images, their order in a replicate is that
+    of the whole set.
     """
     image = image_by_id(matches.table)[matches.row]
     counts, hits = ~matches.neutral(iou_min), matches.hits(iou_min)

@@ -18,14 +18,16 @@ kernel = Kernels("evaluate.metrics.coco_kernel")
 def coco_map(dets: Detections, truth: GroundTruth) -> dict[str, Any]:
     """COCO's twelve numbers by name, and `per_class`: AP by class name. Each is in [0, 1], None where it has no truth.
 
-    AP is the mean over the overlaps 0.50, 0.55 ... 0.95, AR_n the mean recall with n boxes an image and class; of all
-    others the best 100 count. small, medium and large truths meet at areas of 32² and 96² pixels. `difficult` truths
-    enter as COCO's `iscrowd`, its nearest notion: never missed, and what falls inside one (overlap taken over the
-    detection's own area, not the union) is no false alarm. Equal scores rank as in `voc_map`.
+    AP is the mean over the overlaps 0.50, 0.55 ... 0.95, AR_n the mean recall with n boxes an
+    image and class; of all others the best 100 count. small, medium and large truths meet at areas
+    of 32² and 96² pixels. `difficult` truths enter as COCO's `iscrowd`, its nearest notion: never
+    missed, and what falls inside one (overlap taken over the detection's own area, not the union)
+    is no false alarm. Equal scores rank as in `voc_map`.
 
     Source: https://github.com/cocodataset/cocoapi/blob/master/PythonAPI/pycocotools/cocoeval.py
-    Differs: images and classes are numbered by name and truths of an image sorted by box, so that no order matters.
-    Raises InputError when the tables' images or classes differ, or no class has truth that counts.
+    Differs: images and classes are numbered by name and truths of an image sorted by box, so that
+    no order matters. Raises InputError when the tables' images or classes differ, or no class has
+    truth that counts.
     """
     dets = align(dets, truth)
     require_positives(~truth.difficult)

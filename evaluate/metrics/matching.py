@@ -1,4 +1,27 @@
-"""Which truth each detection finds: PASCAL VOC's rule, for every overlap threshold and confidence at once."""
+"""Which truth each detection is judged by: PASCAL VOC's rule, for every IoU threshold at once.
+
+By that rule a detection is judged by the truth of its image and class that it overlaps most, taken
+or not. It is a hit where that overlap reaches the threshold and no better-ranked detection has hit
+the same truth. The truth does not depend on the threshold, so one pass serves all thresholds:
+
+1. Find each detection's best truth and its overlap with it.
+2. Rank the detections of each class, best first.
+3. Walk down the ranking and note for each detection what is `claimed`: the best overlap that an
+   earlier one has with the same truth.
+4. A detection is a hit for the thresholds in (claimed, overlap]. Above its overlap it does not
+   reach; at or below what is claimed the earlier one reaches too, and so one of them came first.
+
+An example: three detections of one truth, by falling score.
+
+    overlap  claimed   hit for thresholds
+    0.6      0         (0, 0.6]
+    0.9      0.6       (0.6, 0.9]     above 0.6 the first one reaches no more
+    0.8      0.9       none           wherever it reaches, the second one does
+
+Ties. A score must not depend on the order in which rows, images or classes happen to stand. So
+equal scores rank by image id, then by x1, y1, x2, y2; of equally overlapped truths the first by
+box, then one that is not difficult, is taken.
+"""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,12 +35,12 @@ from evaluate.tables import Array, Boxes, Detections, GroundTruth, align, rank_k
 
 
 class Near(NamedTuple):
-    """Those n of N ranked detections that overlap a truth at all: no other is a hit or neutral at any threshold."""
+    """The n of N ranked detections that overlap a truth: no other is a hit, or neutral, anywhere."""
 
     rank: Array  # (n,) int, place among the N, rising
     target: Array  # (n,) int, row of the truth it overlaps most
     overlap: Array  # (n,) float64, IoU with that truth
-    claimed: Array  # (n,) float64, the best overlap that a better-ranked detection has with that truth, or 0
+    claimed: Array  # (n,) float64, best overlap of a better-ranked one with that truth, or 0
     difficult: Array  # (n,) bool, that truth is difficult
 
 
@@ -74,63 +97,54 @@ class Matches:
         return overlap
 
     def hits(self, iou_min: float) -> Array:
-        """(N,) bool: overlaps its truth by at least `iou_min`, and no better-ranked detection does."""
-        return self._at(self.hit_ranks(iou_min))
+        """(N,) bool: overlaps its truth by at least `iou_min`, and no better-ranked one does."""
+        return self._as_mask(self.hit_ranks(iou_min))
 
     def neutral(self, iou_min: float) -> Array:
-        """(N,) bool: overlaps a difficult truth by at least `iou_min`, and so counts as nothing."""
-        return self._at(self.neutral_ranks(iou_min))
+        """(N,) bool: overlaps a difficult truth by at least `iou_min`: counts as nothing."""
+        return self._as_mask(self.neutral_ranks(iou_min))
 
     def hit_ranks(self, iou_min: float) -> Array:
         """Where `hits` is true, rising."""
-        some = self.may_hit
-        return some.rank[(some.claimed < iou_min) & (some.overlap >= iou_min)]
+        near = self.may_hit
+        return near.rank[(near.claimed < iou_min) & (near.overlap >= iou_min)]
 
     def neutral_ranks(self, iou_min: float) -> Array:
         """Where `neutral` is true, rising."""
-        some = self.may_be_neutral
-        return some.rank[some.overlap >= iou_min]
+        near = self.may_be_neutral
+        return near.rank[near.overlap >= iou_min]
 
     def above(self, conf: float) -> Self:
         """The matches of the detections with score >= conf, as if the others had never been there.
 
-        Holds because a match depends only on better-ranked detections.
+        Holds because a match depends on better-ranked detections only.
         """
         kept = self.score >= np.float32(conf)
         near = Near(*(column[kept[self.near.rank]] for column in self.near))
         near = near._replace(rank=np.cumsum(kept)[near.rank] - 1)
         return replace(self, row=self.row[kept], near=near)
 
-    def _at(self, ranks: Array) -> Array:
-        at = np.zeros(len(self.row), np.bool_)
-        at[ranks] = True
-        return at
+    def _as_mask(self, ranks: Array) -> Array:
+        mask = np.zeros(len(self.row), np.bool_)
+        mask[ranks] = True
+        return mask
 
 
 def match(dets: Detections, truth: GroundTruth) -> Matches:
-    """Give each detection the truth of its image and class that it overlaps most, whether or not that one is taken.
+    """Give each detection the truth that it is judged by, as the top of this file explains.
 
-    Because the truth does not depend on what is taken, one pass serves every threshold: a detection is a hit for
-    thresholds in (claimed, overlap]. The result depends on what the tables hold and not on the order of their rows,
-    images or classes: equal scores rank by image id, then by box; of equally overlapped truths the first by box
-    (then one that is not difficult) is taken. The devkit takes both in file order.
-
-    Source: VOCdevkit, VOCevaldet.m. Raises InputError when the tables' images or classes differ (`tables.align`).
+    Source: VOCdevkit, VOCevaldet.m. Differs: ties, which the devkit takes in file order. Raises
+    InputError when the tables' images or classes differ (`tables.align`).
     """
     dets = align(dets, truth)
-    overlap, target = best_truth(dets, truth)
-    row = ranking(dets)
+    overlap, target = best_truth(dets, truth)  # step 1
+    row = ranking(dets)  # step 2
     rank = np.flatnonzero((target >= 0)[row])
     overlap, target = overlap[row[rank]], target[row[rank]]
-    claimed = loop(_claimed, len(rank))(overlap, target, len(truth))
+    claimed = loop(_claimed, len(rank))(overlap, target, len(truth))  # step 3
+    near = Near(rank, target, overlap, claimed, truth.difficult[target])
     positives = np.bincount(truth.label[~truth.difficult], minlength=len(truth.classes))
-    return Matches(
-        truth.classes,
-        positives,
-        dets,
-        row,
-        Near(rank, target, overlap, claimed, truth.difficult[target]),
-    )
+    return Matches(truth.classes, positives, dets, row, near)
 
 
 def require_positives(counts: Array) -> None:
@@ -143,7 +157,19 @@ def require_positives(counts: Array) -> None:
 
 
 def ranking(dets: Detections) -> Array:
-    """The table's rows by class, best first; equal scores by image id, then by x1, y1, x2, y2. -> (N,) int."""
+    """The table's rows by class, best first. -> (N,) int.
+
+    Equal scores go by image id, then by x1, y1, x2, y2. Class, score and image are packed into one
+    integer wherever they fit, and so is the row number, because integers sort fastest:
+
+        key = class << 32 - bits of the score        (tables.rank_key)
+        key << bits | row                            images in order of their ids: one plain sort,
+                                                     as rows of equal keys are in that order already
+        key * images + image                         else: an argsort
+        neither fits                                 a lexsort by all columns
+
+    The two fast ways leave equal scores within one image, which are then sorted by box.
+    """
     image = image_by_id(dets)
     key = rank_key(dets.label, dets.score)
     bits = len(dets).bit_length()
@@ -161,16 +187,15 @@ def ranking(dets: Detections) -> Array:
         order = np.argsort(key)
         key = key[order]
     else:
-        order = np.lexsort((*dets.xyxy.T[::-1], image, key))
-        return order
-    seen = image[order]
-    twin = (key[1:] == key[:-1]) & (
-        seen[1:] == seen[:-1]
-    )  # also by box: these are in any order so far
+        return np.lexsort((*dets.xyxy.T[::-1], image, key))
+
+    ranked_image = image[order]
+    twin = (key[1:] == key[:-1]) & (ranked_image[1:] == ranked_image[:-1])
     if twin.any():
         tied = np.flatnonzero(np.append(twin, False) | np.append(False, twin))
         rows = order[tied]
-        order[tied] = rows[np.lexsort((rows, *dets.xyxy[rows].T[::-1], seen[tied], key[tied]))]
+        by_box = (rows, *dets.xyxy[rows].T[::-1], ranked_image[tied], key[tied])
+        order[tied] = rows[np.lexsort(by_box)]
     return order
 
 
@@ -185,40 +210,40 @@ def image_by_id(table: Boxes) -> Array:
 
 
 def best_truth(dets: Detections, truth: GroundTruth) -> tuple[Array, Array]:
-    """Each detection's best IoU with a truth of its image and class, and that truth's row. -> (N,) float64, (N,) int.
+    """Each detection's best IoU with a truth of its image and class, and that truth's row.
 
-    Without overlap 0 and -1. IoU is that of `boxes.iou`, to the bit.
+    -> (N,) float64, (N,) int; 0 and -1 without overlap. IoU is that of `boxes.iou`, to the bit.
     """
     group = truth.image.astype(np.int64) * len(truth.classes) + truth.label
     count = np.bincount(group, minlength=len(truth.image_ids) * len(truth.classes))
     edges = np.append(
         0, np.cumsum(count)
-    )  # the truths of a group are order[edges[group] : edges[group + 1]]
+    )  # truths of a group: order[edges[group] : edges[group + 1]]
     order = np.argsort(group, kind="stable")
-    of_truth = (
-        edges,
-        order,
-        np.column_stack([truth.xyxy, truth.difficult])[order].astype(np.float64),
+    box = np.column_stack([truth.xyxy, truth.difficult])[order].astype(np.float64)  # (M, 5)
+    best: tuple[Array, Array] = loop(_best, len(dets))(
+        dets.image, dets.label, dets.xyxy, len(truth.classes), edges, order, box
     )
-    found: tuple[Array, Array] = loop(_best, len(dets))(
-        dets.image, dets.label, dets.xyxy, len(truth.classes), *of_truth
-    )
-    return found
+    return best
 
 
 def _best(
     image: Any, label: Any, xyxy: Any, classes: int, edges: Any, order: Any, truth: Any
 ) -> Any:
-    """`best_truth` by truths (M, 5), x1, y1, x2, y2, difficult: of equally overlapped ones the least by these."""
+    """`best_truth` by truths (M, 5), x1, y1, x2, y2, difficult: of equally overlapped the least.
+
+    It runs interpreted too, where a call for each pair would cost more than the arithmetic, so what
+    `boxes_kernel` has for kernels stands here once more.
+    """
     overlap, target = np.zeros(len(image)), np.full(len(image), -1)
-    rows, n = (
-        np.empty(len(image), np.int64),
-        0,
-    )  # those with any truth to compare: listed without a branch to guess
+
+    # the rows with any truth to compare; listed without a branch that the CPU would have to guess
+    rows, n = np.empty(len(image), np.int64), 0
     for row in range(len(image)):
         group = np.int64(image[row]) * classes + label[row]
         rows[n] = row
         n += edges[group] < edges[group + 1]
+
     for row in rows[:n]:
         group = np.int64(image[row]) * classes + label[row]
         x1, y1 = np.float64(xyxy[row, 0]), np.float64(xyxy[row, 1])
@@ -229,7 +254,7 @@ def _best(
             shared = max(min(x2, u2) - max(x1, u1), 0.0) * max(min(y2, v2) - max(y1, v1), 0.0)
             union = (x2 - x1) * (y2 - y1) + (u2 - u1) * (v2 - v1) - shared
             iou = shared / (union if union > 0 else 1.0)
-            if iou > 0 and iou == most:
+            if iou > 0 and iou == most:  # a tie: compare column by column
                 column = 0
                 while column < 4 and truth[j, column] == truth[best, column]:
                     column += 1
@@ -243,7 +268,7 @@ def _best(
 
 
 def _claimed(overlap: Any, target: Any, truths: int) -> Any:
-    """For each rank, the best overlap among the earlier ranks with the same target, 0 if there is none. -> (n,)."""
+    """Step 3: the best overlap among earlier ranks with the same target, or 0. (n,) -> (n,)."""
     best = np.zeros(truths)
     claimed = np.zeros(len(overlap))
     for i in range(len(overlap)):

@@ -49,15 +49,18 @@ def voc_map(
 ) -> Score:
     """Score a table against its truth.
 
-    By falling score, a detection is judged by the truth of its class that it overlaps most. It is a hit when that
-    overlap is at least `iou_min` and no better detection was one for the same truth, nothing at all when that truth
-    is `difficult`, and a false alarm otherwise. A class without detections has AP 0, a class without truth has none.
+    By falling score, a detection is judged by the truth of its class that it overlaps most. It is
+    a hit when that overlap is at least `iou_min` and no better detection was one for the same
+    truth, nothing at all when that truth is `difficult`, and a false alarm otherwise. A class
+    without detections has AP 0, a class without truth has none.
 
-    AP is the area under the envelope of precision over recall (VOC since 2010), or with `eleven_point` the mean over
-    recalls 0, 0.1 ... 1 (until 2009). Equal scores rank by image id, then by box: row order never changes a score.
+    AP is the area under the envelope of precision over recall (VOC since 2010), or with
+    `eleven_point` the mean over recalls 0, 0.1 ... 1 (until 2009). Equal scores rank by image id,
+    then by box: row order never changes a score.
 
-    Source: VOCdevkit, VOCevaldet.m. Differs: the order of equal scores, which the devkit takes from its input files.
-    Raises InputError when the tables' images or classes differ, or no class has truth that counts.
+    Source: VOCdevkit, VOCevaldet.m. Differs: the order of equal scores, which the devkit takes
+    from its input files. Raises InputError when the tables' images or classes differ, or no class
+    has truth that counts.
     """
     return score_matches(match(dets, truth), iou_min=iou_min, eleven_point=eleven_point)
 

@@ -1,14 +1,15 @@
 """AP of every class at every pair of thresholds, from one pass of NMS over the candidates.
 
-A sweep tries F confidences with each of T IoUs of NMS. One cell is what NMS at its IoU leaves, cut at
-its confidence and scored. Three facts make one pass enough for all cells:
+A sweep tries F confidences with each of T IoUs of NMS. One cell is what NMS at its IoU leaves, cut
+at its confidence and scored. Three facts make one pass enough for all cells:
 
 * NMS at T thresholds is one pass that carries a mask per candidate (evaluate/nms.py).
-* The truth that a candidate overlaps most does not depend on which others survive. Only whether it is
-  the first to reach that truth does, and one walk down the ranking decides that for all IoUs: a mask
-  per truth says where it is taken already (walk_kernel.hits).
-* What a confidence leaves is a prefix of the ranking, best first, and neither NMS nor matching looks at
-  what comes after. So a confidence is a number: its prefix end, how many score at least that much.
+* The truth that a candidate overlaps most does not depend on which others survive. Only whether it
+  is the first to reach that truth does, and one walk down the ranking decides that for all IoUs: a
+  mask per truth says where it is taken already (walk_kernel.hits).
+* What a confidence leaves is a prefix of the ranking, best first, and neither NMS nor matching
+  looks at what comes after. So a confidence is a number: its prefix end, how many score at least
+  that much.
 
 1. Run NMS over blocks of images, and look up the truth of each candidate that survives anywhere.
 2. Rank each class's survivors, best first, and find the prefix end of each confidence.
@@ -92,10 +93,11 @@ def score_grid(
 
     resamples (I, R) and parts (I, S), int32, say how often each image counts in each resample of a
     bootstrap, and which images are in each part. A resample without any truth is left out of
-    `resampled_map`. Memory beside the candidates: 16 bytes for each of those that survive somewhere,
-    and 100 for each of the largest class.
+    `resampled_map`. Memory beside the candidates: 16 bytes for each of those that survive
+    somewhere, and 100 for each of the largest class.
 
-    Raises InputError for thresholds outside [0, 1], or none, and for truth without a box that counts.
+    Raises InputError for thresholds outside [0, 1], or none, and for truth without a box that
+    counts.
     """
     axes = _axes(settings)
     require_positives(~truth.difficult)

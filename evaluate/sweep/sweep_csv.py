@@ -7,8 +7,9 @@ A line a cell, best first, then, where a sweep chose by class, a line a class:
     0.01,0.55,0.912,6020,-0.0004,0.0021,
     0.001,0.6,0.951,804,,,dog
 
-The last column names the class that a line is for, and is empty where the line is for all. A class's `map` is its own
-AP, empty where it has no truth. `behind` is empty where no interval was asked for.
+The last column names the class that a line is for, and is empty where the line is for all. A
+class's `map` is its own AP, empty where it has no truth. `behind` is empty where no interval was
+asked for.
 """
 
 import csv
@@ -79,7 +80,8 @@ def write_sweep(cells: Iterable[Cell], path: Path, by_class: Iterable[ClassCell]
 def read_thresholds(path: Path, classes: tuple[str, ...]) -> tuple[float | Array, float | Array]:
     """The conf and iou for `apply`: those of the best cell or, where the file has them, each class's own, (C,) both.
 
-    Raises InputError for another file, and when it has lines for classes but not for all of `classes`.
+    Raises InputError for another file, and when it has lines for classes but not for all of
+    `classes`.
     """
     cells, by_class = read_sweep(path)
     if not by_class:
@@ -97,7 +99,8 @@ def read_thresholds(path: Path, classes: tuple[str, ...]) -> tuple[float | Array
 def read_sweep(path: Path) -> tuple[list[Cell], list[ClassCell]]:
     """The cells of the grid and the classes' own that `write_sweep` wrote, in file order.
 
-    There are none of classes where thresholds were chosen for all. Raises InputError naming the line of another file.
+    There are none of classes where thresholds were chosen for all. Raises InputError naming the
+    line of another file.
     """
     cells: list[Cell] = []
     by_class: list[ClassCell] = []

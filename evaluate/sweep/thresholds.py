@@ -48,15 +48,18 @@ def sweep(
 ) -> Sweep:
     """VOC mAP at every (conf, iou), what is best for each class, and how much of both is chance.
 
-    A cell's number is exactly `voc_map(apply(candidates, conf, iou), truth).map`. Its interval is that of the best
-    cell's mAP less its own over images drawn with replacement, the same for all cells, as `bootstrap.difference_with_interval` has it;
-    with 0 replicates there is none. It does not know that the best cell was chosen for being best on these images.
+    A cell's number is exactly `voc_map(apply(candidates, conf, iou), truth).map`. Its interval is
+    that of the best cell's mAP less its own over images drawn with replacement, the same for all
+    cells, as `bootstrap.difference_with_interval` has it; with 0 replicates there is none. It does
+    not know that the best cell was chosen for being best on these images.
 
-    A class's own best cell is that of the highest AP; of equals the one with the lowest conf, because a box more at
-    the end never lowers AP and may be a hit elsewhere, then the lowest IoU. Its AP is that within a table at one IoU
-    for all: where `keep_max` binds, other IoUs for other classes would leave it more or less room.
+    A class's own best cell is that of the highest AP; of equals the one with the lowest conf,
+    because a box more at the end never lowers AP and may be a hit elsewhere, then the lowest IoU.
+    Its AP is that within a table at one IoU for all: where `keep_max` binds, other IoUs for other
+    classes would leave it more or less room.
 
-    Raises InputError on an empty grid, one outside [0, 1] or with more than 64 IoUs, and what `voc_map` raises.
+    Raises InputError on an empty grid, one outside [0, 1] or with more than 64 IoUs, and what
+    `voc_map` raises.
     """
     resamples, halves = _drawn(truth.image_ids, replicates, seed)
     settings = GridSettings(confs, ious, candidates_max, keep_max, eleven_point)
@@ -81,9 +84,9 @@ def apply(
 ) -> Detections:
     """What is left of the candidates at one cell: NMS, then score >= conf. Grouped by image, best first.
 
-    conf and iou are one number each, or (C,) one for each class; then what a class's conf drops takes up no room
-    under `keep_max`. Scores are float32, so conf is rounded to float32 before it is compared: a box scored 0.01
-    passes conf 0.01.
+    conf and iou are one number each, or (C,) one for each class; then what a class's conf drops
+    takes up no room under `keep_max`. Scores are float32, so conf is rounded to float32 before it
+    is compared: a box scored 0.01 passes conf 0.01.
     """
     checked("conf", conf)
     return nms(candidates, iou, conf_min=conf, candidates_max=candidates_max, keep_max=keep_max)
