@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from evaluate.exceptions import InputError
 from evaluate.metrics.bootstrap import difference_with_interval
 from evaluate.metrics.voc import voc_map
-from evaluate.sweep.grid import RESAMPLES_AT_ONCE, GridSettings, score_grid
+from evaluate.sweep.class_ap import RESAMPLES_AT_ONCE
+from evaluate.sweep.grid import GridSettings, score_grid
 from evaluate.sweep.sweep_csv import Cell, best_cell
 from evaluate.sweep.thresholds import CONFS, IOUS, apply, sweep
 from evaluate.tables import Detections, GroundTruth

@@ -1,4 +1,4 @@
-"""Average precision of one class's ranking: the one definition, from where in the ranking its hits stand.
+"""Average precision of one class's ranking, from the ranks of its hits: the one definition.
 
 Let a ranking of detections, best first, hit some of P truths. Down to its k-th hit, at rank r, it
 has precision k / r and recall k / P; between two hits recall stands still and precision falls, so
@@ -49,7 +49,7 @@ def average_precision(
 def weighted_average_precision(
     ranks: Any, weights: Any, prefix_ends: Any, positives: Any, eleven_point: bool
 ) -> Any:
-    """AP of a ranking under R weightings of the images, cut after its first hits. -> (F, R) float64.
+    """AP of a ranking under R weightings of the images, at each prefix. -> (F, R) float64.
 
     Of the ranking's h hits, best first: ranks (h, R), the weights summed down to each, itself
     included; weights (h, R), its own. prefix_ends (F,), rising: of how many hits each AP is,

@@ -131,7 +131,7 @@ def percentile_interval(values: Array, level: float) -> tuple[float, float]:
 
 
 def resample_counts(images: int, replicates: int, seed: int) -> Array:
-    """How often each image, in order of ids, is in each resample. -> (I, R) of the least int type."""
+    """How often each image, in order of ids, is in each resample. -> (I, R), smallest int type."""
     counts = np.random.default_rng(seed).multinomial(
         images, np.full(images, 1 / max(images, 1)), replicates
     )
@@ -141,7 +141,7 @@ def resample_counts(images: int, replicates: int, seed: int) -> Array:
 def _replicates(
     matches: Matches, truth: GroundTruth, resamples: Array, iou_min: float, eleven_point: bool
 ) -> Array:
-    """AP of every class in every replicate: (C, R) float64, NaN where it has no truth of a class."""
+    """AP of every class in every replicate: (C, R) float64, NaN where that has no truth of it."""
     image = image_by_id(matches.table)[matches.row]
     counts, hits = ~matches.neutral(iou_min), matches.hits(iou_min)
     truth_image = image_by_id(truth)

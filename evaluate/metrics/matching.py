@@ -35,7 +35,7 @@ from evaluate.tables import Array, Boxes, Detections, GroundTruth, align, rank_k
 
 
 class Near(NamedTuple):
-    """The n of N ranked detections that overlap a truth: no other is a hit, or neutral, anywhere."""
+    """The n of N ranked detections that overlap a truth: no other is ever a hit or neutral."""
 
     rank: Array  # (n,) int, place among the N, rising
     target: Array  # (n,) int, row of the truth it overlaps most

@@ -35,19 +35,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evaluate.exceptions import InputError
-from evaluate.loops import Kernels, compiled
-from evaluate.metrics.average_precision import average_precision, weighted_average_precision
 from evaluate.metrics.matching import best_truth, ranking, require_positives
 from evaluate.metrics.voc import Score
 from evaluate.nms import survivor_masks
 from evaluate.progress import Progress, silent
+from evaluate.sweep.class_ap import (
+    FALSE_POSITIVE,
+    NEUTRAL,
+    ClassRanking,
+    count_boxes,
+    exact_ap,
+    find_hits,
+    weighted_ap,
+)
 from evaluate.tables import Array, Detections, GroundTruth, align
 
-walk = Kernels("evaluate.sweep.walk_kernel")
-
 IOU_MIN = 0.5  # of a hit
-FALSE_POSITIVE, NEUTRAL = -1, -2  # targets of candidates that can hit nothing
-RESAMPLES_AT_ONCE = 128  # weightings of the images in one walk
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def score_grid(
     parts: Array,
     progress: Progress = silent,
 ) -> Grid:
-    """VOC AP of every class in every cell, exactly as `voc_map` of the table that `nms` leaves there.
+    """VOC AP of every class in every cell, exactly `voc_map` of the table that `nms` leaves there.
 
     resamples (I, R) and parts (I, S), int32, say how often each image counts in each resample of a
     bootstrap, and which images are in each part. A resample without any truth is left out of
@@ -113,12 +116,12 @@ def score_grid(
     survivors = _survivors(candidates, truth, settings, axes, progress)  # step 1
     with progress("AP of classes", total=len(truth.classes), unit="class") as advance:
         for c, ranked in enumerate(_rankings(candidates, survivors, axes)):  # step 2
-            boxes[c] = _count(ranked, ranked.prefix_ends)  # step 3
+            boxes[c] = count_boxes(ranked, ranked.prefix_ends)  # step 3
             if positives[c].any():
-                hits = _hits(ranked, len(truth))
-                ap[c] = _ap(hits, int(positives[c].sum()), settings.eleven_point)  # step 4
-                resampled = _weighted_ap(hits, positives[c], resamples, settings.eleven_point)
-                part_ap[c] = _weighted_ap(hits, positives[c], parts, settings.eleven_point)
+                hits = find_hits(ranked, len(truth))
+                ap[c] = exact_ap(hits, int(positives[c].sum()), settings.eleven_point)  # step 4
+                resampled = weighted_ap(hits, positives[c], resamples, settings.eleven_point)
+                part_ap[c] = weighted_ap(hits, positives[c], parts, settings.eleven_point)
                 total_ap += np.nan_to_num(resampled)
                 classes_scored += positives[c] @ resamples > 0
             advance(1)
@@ -205,18 +208,7 @@ def _survivors(
     return _Survivors(*(np.concatenate(column) for column in (rows, masks, targets)))
 
 
-@dataclass(frozen=True, eq=False)
-class _Ranking:
-    """The n survivors of one class, best first, for F confidences and T IoUs."""
-
-    alive: Array  # (n,) uint64, bit t: survives at IoU t
-    image: Array  # (n,) int
-    target: Array  # (n,) int, as in _Survivors
-    prefix_ends: Array  # (F,) how many have each confidence, rising
-    ious: int  # T
-
-
-def _rankings(candidates: Detections, survivors: _Survivors, axes: _Axes) -> Iterator[_Ranking]:
+def _rankings(candidates: Detections, survivors: _Survivors, axes: _Axes) -> Iterator[ClassRanking]:
     """Step 2, class by class in label order."""
     label = candidates.label[survivors.row]
     by_class = np.argsort(label, kind="stable")
@@ -226,82 +218,10 @@ def _rankings(candidates: Detections, survivors: _Survivors, axes: _Axes) -> Ite
         table = candidates.take(survivors.row[of_class])
         best_first = ranking(table)
         of_class = of_class[best_first]
-        yield _Ranking(
+        yield ClassRanking(
             survivors.alive[of_class],
             table.image[best_first],
             survivors.target[of_class],
             np.searchsorted(-table.score[best_first], -axes.confs, side="right"),
             len(axes.ious),
         )
-
-
-def _count(ranked: _Ranking, ends: Array) -> Array:
-    """How many of the first ends[e] survive at each IoU. (E,) -> (E, T) int."""
-    each_once = np.zeros_like(ranked.image), np.ones((1, 1), np.int32)
-    counts: Array = walk.count_survivors(ranked.alive, *each_once, ends, ranked.ious)
-    return counts[:, :, 0]
-
-
-@dataclass(frozen=True, eq=False)
-class _Hits:
-    """The H of a class's survivors that are a hit at any IoU."""
-
-    ranked: _Ranking  # less what is neutral
-    place: Array  # (H,) in the ranking, rising
-    at_iou: list[
-        tuple[Array, Array]
-    ]  # T times: (h,) which of the H are hits, (F,) their prefix ends
-
-
-def _hits(ranked: _Ranking, truths: int) -> _Hits:
-    alive = np.where(ranked.target == NEUTRAL, np.uint64(0), ranked.alive)
-    mask = walk.hits(alive, ranked.target, truths)
-    place = np.flatnonzero(mask)
-    prefix_ends = np.searchsorted(place, ranked.prefix_ends)
-    at_iou = []
-    for t in range(ranked.ious):
-        is_hit = mask[place] >> np.uint64(t) & np.uint64(1) > 0  # (H,)
-        hits_before = np.append(0, np.cumsum(is_hit))
-        at_iou.append((np.flatnonzero(is_hit), hits_before[prefix_ends]))
-    counting = _Ranking(alive, ranked.image, ranked.target, ranked.prefix_ends, ranked.ious)
-    return _Hits(counting, place, at_iou)
-
-
-def _ap(hits: _Hits, positives: int, eleven_point: bool) -> Array:
-    """Step 4: AP in each cell. -> (F, T) float64."""
-    ranks = _count(hits.ranked, hits.place + 1)  # (H, T)
-    ap = np.empty((len(hits.ranked.prefix_ends), hits.ranked.ious))
-    for t, (rows, prefix_ends) in enumerate(hits.at_iou):
-        hit_ranks = ranks[rows, t]
-        by_end = {  # confidences that leave the same hits have the same AP
-            end: average_precision(
-                hit_ranks[:end], positives, recall_points=11 if eleven_point else None
-            )
-            for end in set(prefix_ends.tolist())
-        }
-        ap[:, t] = [by_end[end] for end in prefix_ends.tolist()]
-    return ap
-
-
-def _weighted_ap(hits: _Hits, positives: Array, weights: Array, eleven_point: bool) -> Array:
-    """Step 5: AP in each cell with the images weighted in R ways. weights (I, R) -> (F, T, R) float64.
-
-    positives (I,): truths of the class in each image. NaN where the weights leave no truth.
-    """
-    ranked = hits.ranked
-    truths = positives @ weights  # (R,)
-    ap = np.empty((len(ranked.prefix_ends), ranked.ious, len(truths)))
-    sum_up = compiled(weighted_average_precision)
-    for start in range(0, len(truths), RESAMPLES_AT_ONCE):
-        now = slice(start, start + RESAMPLES_AT_ONCE)
-        weight = np.ascontiguousarray(weights[:, now])
-        ranks = walk.count_survivors(
-            ranked.alive, ranked.image, weight, hits.place + 1, ranked.ious
-        )  # (H, T, 64)
-        of_hits = weight[ranked.image[hits.place]]  # (H, 64)
-        for t, (rows, prefix_ends) in enumerate(hits.at_iou):
-            ap[:, t, now] = sum_up(
-                ranks[rows, t], of_hits[rows], prefix_ends, truths[now], eleven_point
-            )
-    ap[:, :, truths == 0] = np.nan
-    return ap

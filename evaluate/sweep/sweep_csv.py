@@ -1,6 +1,6 @@
 """The cells of a sweep, and the file they are kept in.
 
-A line a cell, best first, then, where a sweep chose by class, a line a class:
+One line per cell, best first; then, where a sweep chose by class, one line per class:
 
     conf,iou,map,boxes,behind_low,behind_high,class
     0.005,0.55,0.913,7120,0.0,0.0,
@@ -25,6 +25,10 @@ from evaluate.files import written_whole
 from evaluate.tables import Array
 
 HEADER = ["conf", "iou", "map", "boxes", "behind_low", "behind_high", "class"]
+WANTED = (
+    f"want {','.join(HEADER)}, three numbers from 0 to 1, a count, an interval or none, "
+    "a class or none"
+)
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,8 @@ class Cell:
     iou: float  # boxes that overlap a better one by more are dropped
     map: float
     boxes: int  # how many are left
-    behind_low: float | None = (
-        None  # the 95 % interval of how much less mAP this is than the best cell's
-    )
+    # the 95 % interval of how much less mAP this is than the best cell's
+    behind_low: float | None = None
     behind_high: float | None = None
 
     @property
@@ -58,11 +61,12 @@ class ClassCell:
 
 
 def best_cell(cells: Iterable[Cell]) -> Cell:
-    """The cell with the highest mAP; of equals the one with fewest boxes, then lowest IoU, then highest conf."""
+    """The first by `cell_rank`."""
     return min(cells, key=cell_rank)
 
 
 def cell_rank(cell: Cell) -> tuple[float, int, float, float]:
+    """Sorts by highest mAP; equals by fewest boxes, then lowest IoU, then highest conf."""
     return -cell.map, cell.boxes, cell.iou, -cell.conf
 
 
@@ -78,48 +82,40 @@ def write_sweep(cells: Iterable[Cell], path: Path, by_class: Iterable[ClassCell]
 
 
 def read_thresholds(path: Path, classes: tuple[str, ...]) -> tuple[float | Array, float | Array]:
-    """The conf and iou for `apply`: those of the best cell or, where the file has them, each class's own, (C,) both.
+    """The conf and iou for `apply`: the best cell's or, if the file has them, each class's own.
 
-    Raises InputError for another file, and when it has lines for classes but not for all of
+    The latter are (C,) both. Raises InputError for another file, and when it has lines for classes but not for all of
     `classes`.
     """
     cells, by_class = read_sweep(path)
     if not by_class:
         cell = best_cell(cells)
         return cell.conf, cell.iou
-    found = {cell.name: cell for cell in by_class}
-    missing = [name for name in classes if name not in found]
+    cell_of = {cell.name: cell for cell in by_class}
+    missing = [name for name in classes if name not in cell_of]
     if missing:
         raise InputError(f"{path}: want a line for every class, {', '.join(missing[:5])} has none")
-    return np.array([found[name].conf for name in classes]), np.array(
-        [found[name].iou for name in classes]
-    )
+    chosen = [(cell_of[name].conf, cell_of[name].iou) for name in classes]
+    conf, iou = np.array(chosen, np.float64).reshape(-1, 2).T
+    return conf, iou
 
 
 def read_sweep(path: Path) -> tuple[list[Cell], list[ClassCell]]:
-    """The cells of the grid and the classes' own that `write_sweep` wrote, in file order.
+    """The cells of the grid, and the classes' own cells if there are any, in file order.
 
-    There are none of classes where thresholds were chosen for all. Raises InputError naming the
-    line of another file.
+    Raises InputError, naming the line, for a file that `write_sweep` did not write.
     """
     cells: list[Cell] = []
     by_class: list[ClassCell] = []
-    for where, row in _rows(path):
+    for place, row in _rows(path):
         try:
-            *numbers, boxes, low, high, name = row
-            conf, iou = map(_share, numbers[:2])
-            if name:
-                if low or high:
-                    raise ValueError
-                ap = _share(numbers[2]) if numbers[2] else None
-                by_class.append(ClassCell(name, conf, iou, ap, _count(boxes)))
-            else:
-                cells.append(
-                    Cell(conf, iou, _share(numbers[2]), _count(boxes), *_behind(low, high))
-                )
+            cell = _parsed(row)
         except ValueError:
-            want = f"want {','.join(HEADER)}, three numbers from 0 to 1, a count, an interval or none, a class or none"
-            raise InputError(f"{where}: {want}; there is {','.join(row)[:60]!r}") from None
+            raise InputError(f"{place}: {WANTED}; there is {','.join(row)[:60]!r}") from None
+        if isinstance(cell, Cell):
+            cells.append(cell)
+        else:
+            by_class.append(cell)
     if not cells:
         raise InputError(f"{path}: want at least one cell under the header, there is none")
     twice = [name for name, count in Counter(cell.name for cell in by_class).items() if count > 1]
@@ -129,14 +125,15 @@ def read_sweep(path: Path) -> tuple[list[Cell], list[ClassCell]]:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Where each line under the header stands, and what is in it."""
+    """Each line under the header: its place, such as "sweep.csv, line 2", and its columns."""
     with open(path, encoding="utf-8", errors="replace", newline="") as file:
         rows = csv.reader(file, strict=True)
         try:
             header = next(rows, [])
             if header != HEADER:
                 raise InputError(
-                    f"{path}, line 1: want the header {','.join(HEADER)}, there is {','.join(header)[:60]!r}"
+                    f"{path}, line 1: want the header {','.join(HEADER)}, "
+                    f"there is {','.join(header)[:60]!r}"
                 )
             for row in rows:
                 yield f"{path}, line {rows.line_num}", row
@@ -144,7 +141,18 @@ def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
             raise InputError(f"{path}, line {rows.line_num}: {error}") from None
 
 
-def _share(text: str) -> float:
+def _parsed(row: list[str]) -> Cell | ClassCell:
+    """Raises ValueError for columns that are not WANTED."""
+    conf, iou, ap, boxes, low, high, name = row
+    thresholds = _fraction(conf), _fraction(iou)
+    if not name:
+        return Cell(*thresholds, _fraction(ap), _count(boxes), *_behind(low, high))
+    if low or high:
+        raise ValueError
+    return ClassCell(name, *thresholds, _fraction(ap) if ap else None, _count(boxes))
+
+
+def _fraction(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise ValueError
@@ -161,7 +169,7 @@ def _count(text: str) -> int:
 def _behind(low: str, high: str) -> tuple[float | None, float | None]:
     if not low and not high:
         return None, None
-    ends = float(low), float(high)
-    if not -1 <= ends[0] <= ends[1] <= 1:
+    interval = float(low), float(high)
+    if not -1 <= interval[0] <= interval[1] <= 1:
         raise ValueError
-    return ends
+    return interval

@@ -1,4 +1,10 @@
-"""Grid search over the two thresholds that turn candidates into a submission."""
+"""The two thresholds that turn candidates into detections: the best pair, and how sure that is.
+
+The grid's best cell is best on the images that it was chosen on, and partly by chance. Two numbers
+say by how much, both from weighting images anew (grid.py): an interval of how far each other cell
+is behind it, over resamples; and what thresholds chosen on one half of the images score on the
+other half.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +25,7 @@ HALVINGS = 20
 
 @dataclass(frozen=True)
 class HeldOut:
-    """mAP on one half of the images of thresholds chosen on the other half, as a mean over `halves` halves."""
+    """mAP on one half of the images, of thresholds chosen on the other: the mean over `halves`."""
 
     one_cell: float  # the best cell
     by_class: float  # each class's own best cell
@@ -61,7 +67,7 @@ def sweep(
     Raises InputError on an empty grid, one outside [0, 1] or with more than 64 IoUs, and what
     `voc_map` raises.
     """
-    resamples, halves = _drawn(truth.image_ids, replicates, seed)
+    resamples, halves = _weights(truth.image_ids, replicates, seed)
     settings = GridSettings(confs, ious, candidates_max, keep_max, eleven_point)
     grid = score_grid(
         candidates, truth, settings, resamples=resamples, parts=halves, progress=progress
@@ -82,20 +88,21 @@ def apply(
     candidates_max: int = 3000,
     keep_max: int = 3000,
 ) -> Detections:
-    """What is left of the candidates at one cell: NMS, then score >= conf. Grouped by image, best first.
+    """What is left of the candidates at one cell: NMS, then score >= conf.
 
-    conf and iou are one number each, or (C,) one for each class; then what a class's conf drops
-    takes up no room under `keep_max`. Scores are float32, so conf is rounded to float32 before it
-    is compared: a box scored 0.01 passes conf 0.01.
+    Rows come grouped by image, best first. conf and iou are one number each, or (C,) one for each
+    class; then what a class's conf drops takes up no room under `keep_max`. Scores are float32, so
+    conf is rounded to float32 before it is compared: a box scored 0.01 passes conf 0.01.
     """
     checked("conf", conf)
     return nms(candidates, iou, conf_min=conf, candidates_max=candidates_max, keep_max=keep_max)
 
 
-def _drawn(image_ids: tuple[str, ...], replicates: int, seed: int) -> tuple[Array, Array]:
-    """How often each image counts in each bootstrap replicate, (I, R), and in both halves of each halving, (I, S).
+def _weights(image_ids: tuple[str, ...], replicates: int, seed: int) -> tuple[Array, Array]:
+    """How often each image counts in each resample, (I, R), and in each half, (I, 2 * HALVINGS).
 
-    Images are drawn in the order of their ids, whatever order the table has.
+    Columns 2 k and 2 k + 1 are the two halves of halving k. Images are drawn in the order of their
+    ids, whatever order the table has.
     """
     images = len(image_ids)
     resamples = bootstrap.resample_counts(images, replicates, seed).astype(np.int32)
@@ -114,11 +121,11 @@ def _cells(grid: Grid) -> list[Cell]:
 
 
 def _with_intervals(cells: list[Cell], behind: Array) -> list[Cell]:
-    """The cells with the interval of how far each is behind, given that in each replicate: (cells, R)."""
-    ends = np.asarray(np.percentile(behind, [2.5, 97.5], axis=1)).T
+    """The cells with the interval of how far each is behind, of behind (cells, R) by resample."""
+    intervals = np.asarray(np.percentile(behind, [2.5, 97.5], axis=1)).T
     return [
         replace(cell, behind_low=float(low), behind_high=float(high))
-        for cell, (low, high) in zip(cells, ends, strict=True)
+        for cell, (low, high) in zip(cells, intervals, strict=True)
     ]
 
 
@@ -136,7 +143,7 @@ def _best_of_class(grid: Grid, ap: Array, top: int) -> int:
 
 
 def _held_out(grid: Grid) -> HeldOut | None:
-    """From parts 2 k and 2 k + 1, which are the halves of halving k."""
+    """Choose on each half, score on the other: parts 2 k and 2 k + 1, so part s and part s ^ 1."""
     confs, ious = grid.cells.T
     boxes = grid.boxes.sum(0)
     scores = []
@@ -144,13 +151,11 @@ def _held_out(grid: Grid) -> HeldOut | None:
         chosen_on, scored_on = grid.part_ap[:, :, s], grid.part_ap[:, :, s ^ 1]
         if np.isnan(chosen_on).all() or np.isnan(scored_on).all():
             continue
-        one = int(
-            np.lexsort((-confs, ious, boxes, -np.nanmean(chosen_on, axis=0)))[0]
-        )  # as `cell_rank` has it
+        by_cell_rank = np.lexsort((-confs, ious, boxes, -np.nanmean(chosen_on, axis=0)))
+        one = int(by_cell_rank[0])
         own = [_best_of_class(grid, ap, one) for ap in chosen_on]
-        scores.append(
-            (np.nanmean(scored_on[:, one]), np.nanmean(scored_on[np.arange(len(own)), own]))
-        )
+        own_ap = scored_on[np.arange(len(own)), own]
+        scores.append((np.nanmean(scored_on[:, one]), np.nanmean(own_ap)))
     if not scores:
         return None
     one_cell, by_class = np.mean(scores, axis=0).tolist()
