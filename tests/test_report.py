@@ -99,7 +99,7 @@ def whole_run(tmp_path_factory):
     write_log(run / "log.jsonl")
     write_jpeg(np.full((20, 30, 3), 99, np.uint8), run / "first_batch.jpg")
     for name in ("best.pt", "last.pt", "val.npz", "test.npz", "submission.csv", *VIDEO):
-        (run / name).write_bytes(b"12345")  # their size alone is shown; the film is damaged
+        (run / name).write_bytes(b"12345")  # their size alone is shown; the video is damaged
     return run
 
 
@@ -114,7 +114,7 @@ def report(run, tmp_path) -> Page:
     return Page(tmp_path / "report.html")
 
 
-def test_the_page_shows_score_pictures_classes_sweep_curves_and_origin(run, tmp_path):
+def test_the_page_shows_score_photos_classes_sweep_curves_and_origin(run, tmp_path):
     page = report(run, tmp_path)
     assert "0.8123 AP50 on test, 4 photos" in " ".join(page.text.split())
     assert page.count("figure") == 4  # all photos of the split, none twice
@@ -192,7 +192,7 @@ def test_the_page_does_without_any_one_file(run, tmp_path, missing):
     (run / missing).unlink()
     page = report(run, tmp_path)
     assert "</body>" in page.source
-    reasons = {"run.json", "video.mp4", "video.npz"}  # for there being no pictures
+    reasons = {"run.json", "video.mp4", "video.npz"}  # that the page gives for a gap
     assert missing not in page.text or missing in reasons
 
 

@@ -109,7 +109,7 @@ def choose(ratings: list[Rating]) -> dict[str, list[int]]:
     return {kind: chosen for kind, chosen in kinds.items() if chosen}
 
 
-def picture_uri(image: Image, side: int) -> str:
+def jpeg_uri(image: Image, side: int) -> str:
     """(h, w, 3) RGB, its longer side brought to `side` pixels, as a data URI."""
     data = jpeg(_resize(image, side)[0], quality=82)
     return "data:image/jpeg;base64," + base64.b64encode(data).decode()
@@ -129,7 +129,7 @@ def _draw_photo(data: Dataset, shown: Detections, row: int, rating: Rating) -> G
     return GalleryPhoto(
         image_id=data.truth.image_ids[row],
         rating=rating,
-        uri=picture_uri(image, SIDE),
+        uri=jpeg_uri(image, SIDE),
         aspect=photo.shape[1] / photo.shape[0],
     )
 

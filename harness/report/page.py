@@ -34,7 +34,7 @@ from evaluate.tables import Detections
 from harness.data.dataset import load_split
 from harness.images.photos import read_photo
 from harness.report.findings import findings
-from harness.report.gallery import gallery, picture_uri
+from harness.report.gallery import gallery, jpeg_uri
 from harness.report.headline import Headline, facts_of, headline_of
 from harness.report.heat_map import heat_map
 from harness.report.plots import curves_svg, pr_points
@@ -138,4 +138,4 @@ def _best_first(per_class: dict[str, float | None]) -> list[tuple[str, float | N
 def _first_batch(path: Path) -> str:
     if not path.is_file():
         return ""
-    return picture_uri(read_photo(path), BATCH_SIDE)
+    return jpeg_uri(read_photo(path), BATCH_SIDE)

@@ -13,7 +13,7 @@ from evaluate.tables import Array
 from evaluate.tracking.highlights import boxes_per_frame, moments, spacing, uncertainty
 from evaluate.tracking.video_detections import DRAWN_CONF_MIN, VideoDetections, drawn_mask
 from harness.images.letterbox import Image
-from harness.report.gallery import picture_uri
+from harness.report.gallery import jpeg_uri
 from harness.run_folder import Run
 
 SIDE = 720  # pixels of a frame's longer side
@@ -81,7 +81,7 @@ def _still(video: VideoDetections, row: int, bits: Array, image: Image) -> Still
         time=_clock(float(video.time[row])),
         caption=f"{boxes} scored {scored}, {bits[row]:.2f} bit",
         image_id=video.image_ids[row],
-        uri=picture_uri(image, SIDE),
+        uri=jpeg_uri(image, SIDE),
         aspect=image.shape[1] / image.shape[0],
     )
 

@@ -1,5 +1,5 @@
-// A press on a heading sorts by its column, another one reverses the order. Numbers sort as numbers,
-// and cells that are empty come last either way.
+// A press on a heading sorts by its column, another one reverses the order. Numbers sort as
+// numbers, and cells that are empty come last either way.
 // The filter shows the rows that hold every word typed, and their points in the charts.
 const body = document.querySelector("tbody");
 const headings = [...document.querySelectorAll("thead th")];
