@@ -46,7 +46,8 @@ def walk_wbf(
                 corner_sums[box], score_sum[box], row_count[box] = 0, 0, 0
             place[i] = start + box
 
-            # 2. the row moves the box: it is the mean of its rows by score
+            # 2. the row moves the box: it is the mean of its rows by score (written out here, because
+            # a call for each row costs 5 % of a fusion)
             score_sum[box] += score[i]
             row_count[box] += 1
             for side in range(4):
