@@ -149,7 +149,7 @@ def write_files(folder: Path) -> None:
     truth = truth.take(np.lexsort((truth.difficult, *truth.xyxy.T[::-1], truth.image)))
     dets.save(folder / "dets.npz")
     truth.save(folder / "truth.npz")
-    formats.write(dets, folder / "submission.csv")
+    formats.write_submission(dets, folder / "submission.csv")
     boxes = [table.xyxy.astype(np.float64) for table in (dets, truth)]
     for xywh in boxes:
         xywh[:, 2:] -= xywh[:, :2]
@@ -283,7 +283,9 @@ def our_tasks(files: Path) -> dict[str, Task]:
         return [found[name] for name in NAMES]
 
     def file() -> list[float]:
-        read = formats.read(files / "submission.csv", truth.classes, image_ids=truth.image_ids)
+        read = formats.read_submission(
+            files / "submission.csv", truth.classes, image_ids=truth.image_ids
+        )
         return [voc_map(read, GroundTruth.load(files / "truth.npz")).map]
 
     return {

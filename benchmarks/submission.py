@@ -21,8 +21,8 @@ import pandas as pd
 from sweep import made_up
 
 from evaluate.tables import Detections
-from submit.csv.check import check
-from submit.csv.formats import read, write
+from submit.csv.check import check_submission
+from submit.csv.formats import read_submission, write_submission
 from submit.csv.profile import load_profile
 
 IMAGES, BOXES, ROUNDS = 4950, 100, 5
@@ -46,10 +46,12 @@ def compared(dets: Detections, name: str, folder: Path) -> str:
     listed = profile.codec == "list"
     naive_write, write_all, naive_read, read_all, check_all = medians(
         lambda: naively_written(dets, other, listed),
-        lambda: write(dets, path, profile=profile, sizes=SIZES),
+        lambda: write_submission(dets, path, profile=profile, sizes=SIZES),
         lambda: naively_read(path, profile.cell, listed),
-        lambda: read(path, dets.classes, image_ids=dets.image_ids, profile=profile, sizes=SIZES),
-        lambda: check(path, profile=profile),
+        lambda: read_submission(
+            path, dets.classes, image_ids=dets.image_ids, profile=profile, sizes=SIZES
+        ),
+        lambda: check_submission(path, profile=profile),
     )
     times = (
         f"{naive_write:.2f} | {write_all:.2f} | {naive_read:.2f} | {read_all:.2f} | {check_all:.2f}"

@@ -1,4 +1,10 @@
-"""Tables from and to the files of other tools: what is which format, and where its images and classes come from."""
+"""Tables from and to the files of other tools, whichever format a path has.
+
+A file of boxes rarely stands alone: COCO results hold ids, the devkit's and YOLO's files hold names,
+and none of them lists the images without a box. So most formats need a Vocabulary beside them: which
+images and classes there are, taken from DATA or from a truth. A format is told by the suffix, and
+where two share one (.json, .csv), by how the file begins.
+"""
 
 import re
 from collections.abc import Sequence
@@ -7,8 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 from evaluate.exceptions import InputError
-from evaluate.exchange.coco_file import CocoNumbers
+from evaluate.exchange.coco_file import CocoFile, CocoNumbers
 from evaluate.exchange.coco_json import (
+    parse_truth,
     read_results,
     read_truth,
     write_results,
@@ -21,7 +28,7 @@ from evaluate.exchange.yolo_txt import read_yolo, write_yolo
 from evaluate.tables import Detections, GroundTruth
 from harness.data.coco import CocoJson
 from harness.data.dataset import OpenedData, load_truth, open_data
-from submit.csv import formats
+from submit.csv.formats import read_submission, write_submission
 from submit.csv.profile import Profile, load_profile
 
 Format = Literal["npz", "coco", "csv", "submission", "devkit", "yolo"]
@@ -31,12 +38,12 @@ BY_SUFFIX: dict[str, Format] = {".npz": "npz", ".json": "coco", ".csv": "csv"}
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class Vocabulary:
     """The images and classes that a file can speak of."""
 
     image_ids: tuple[str, ...]
     classes: tuple[str, ...]
-    numbers: CocoNumbers  # theirs in COCO files
+    numbers: CocoNumbers  # what COCO files call them
     truth: GroundTruth | None = None
     data: OpenedData | None = None
     split: str = ""  # of data
@@ -45,71 +52,71 @@ class Known:
         """(height, width) of these photos. Raises InputError where there is no DATA to open them."""
         if self.data is None:
             raise InputError(
-                "YOLO's boxes are shares of the photo: want --data DATA --split SPLIT, for the photos' sizes"
+                "boxes are normalized coordinates: want --data DATA --split SPLIT, for the photos' "
+                "sizes"
             )
         return self.data.sizes(self.split, image_ids)
 
 
-def known_from(
+def find_vocabulary(
     data: Path | None,
     split: str,
     *,
     images: Path | None = None,
     truth: Path | None = None,
     annotated: bool = False,
-) -> Known | None:
-    """What DATA's split, or else a truth alone (.npz, COCO .json, list file), knows; None when neither is given.
+) -> Vocabulary | None:
+    """That of DATA's split, or of a truth alone (.npz, COCO .json, list file); None without either.
 
-    DATA's annotations are read only when `annotated`: a test split need not have any.
+    DATA's annotations are read only when `annotated`: a test split may have none. Raises InputError
+    when both are given.
     """
     if data is not None and truth is not None:
         raise InputError("want either --data DATA --split SPLIT or --truth, both are there")
     if data is not None:
-        opened = open_data(data, images)
-        (image_ids, _), classes = opened.photos(split), opened.classes
-        numbers = (
-            opened.reader.numbers(split)
-            if isinstance(opened.reader, CocoJson)
-            else CocoNumbers.of(image_ids, classes)
-        )
-        answers = opened.load(split).truth if annotated else None
-        return Known(image_ids, classes, numbers, answers, opened, split)
+        return _of_data(open_data(data, images), split, annotated)
     if truth is None:
         return None
     if truth.suffix == ".json":
-        answers, numbers = read_truth(truth), CocoNumbers.read(truth)
+        file = CocoFile.read(truth)
+        table, numbers = parse_truth(file), file.numbers
     else:
-        answers = GroundTruth.load(truth) if truth.suffix == ".npz" else load_truth(truth)
-        numbers = CocoNumbers.of(answers.image_ids, answers.classes)
-    return Known(answers.image_ids, answers.classes, numbers, answers)
+        table = GroundTruth.load(truth) if truth.suffix == ".npz" else load_truth(truth)
+        numbers = CocoNumbers.of(table.image_ids, table.classes)
+    return Vocabulary(table.image_ids, table.classes, numbers, table)
 
 
 def sizes_for(
-    profile: Profile | None, known: Known | None, image_ids: Sequence[str]
+    profile: Profile | None, vocabulary: Vocabulary | None, image_ids: Sequence[str]
 ) -> list[Size] | None:
-    """(height, width) of the photos, where the profile's boxes are shares of them."""
-    return known.sizes(image_ids) if known and profile and profile.unit == "shares" else None
+    """(height, width) of the photos, where the profile's boxes are normalized coordinates."""
+    if vocabulary is None or profile is None or not profile.normalized:
+        return None
+    return vocabulary.sizes(image_ids)
 
 
-def read(path: Path, known: Known | None = None, *, profile: Profile | None = None) -> Table:
-    """Detections or a truth from any of the formats, told apart by suffix and content. Raises InputError.
+def read_table(
+    path: Path, vocabulary: Vocabulary | None = None, *, profile: Profile | None = None
+) -> Table:
+    """Detections or a truth from any of the formats.
 
-    A .csv is a submission as `profile` says, or else where it has the default's header.
-    COCO results, the devkit's and YOLO's files need `known`: they do not say which images were looked at.
+    A .csv is a submission if `profile` is given, or if it has the default profile's header. COCO
+    results, the devkit's and YOLO's files need `vocabulary`: they do not say which images were looked
+    at. Raises InputError, for bad rows BadRows.
     """
     if path.is_dir():
-        return _read_folder(path, _needed(known, path))
-    image_ids, classes = (known.image_ids, known.classes) if known else (None, None)
+        return _read_folder(path, _required(vocabulary, path))
+    image_ids, classes = (vocabulary.image_ids, vocabulary.classes) if vocabulary else (None, None)
     match BY_SUFFIX.get(path.suffix.lower()):
         case "npz":
             return _read_npz(path)
         case "coco" if _starts_with(path, "{"):
             return read_truth(path)
         case "coco":
-            return read_results(path, _needed(known, path).numbers)
+            return read_results(path, _required(vocabulary, path).numbers)
         case "csv" if profile or _starts_with(path, ",".join(load_profile().header)):
-            sizes = sizes_for(profile, known, image_ids or ())
-            return formats.read(path, classes, image_ids=image_ids, profile=profile, sizes=sizes)
+            sizes = sizes_for(profile, vocabulary, image_ids or ())
+            return read_submission(path, classes, image_ids=image_ids, profile=profile, sizes=sizes)
         case "csv":
             return read_csv(path, image_ids=image_ids, classes=classes)
     raise InputError(
@@ -117,63 +124,78 @@ def read(path: Path, known: Known | None = None, *, profile: Profile | None = No
     )
 
 
-def write(
+def write_table(
     table: Table,
     path: Path,
-    known: Known | None = None,
+    vocabulary: Vocabulary | None = None,
     *,
     format: Format | None = None,
     profile: Profile | None = None,
     split: str,
 ) -> None:
-    """Write `table` whole or not at all, in `format` or else as the suffix says. Raises InputError.
+    """Write `table` whole or not at all, in `format` or else as the suffix says.
 
-    Files of the devkit are named comp4_det_SPLIT_CLASS.txt. COCO's numbers are those of `known`, else the table's own.
+    Files of the devkit are named comp4_det_SPLIT_CLASS.txt. COCO's numbers are those of `vocabulary`,
+    else the table's own. Raises InputError for a format that cannot hold the table.
     """
     form = format or BY_SUFFIX.get(path.suffix.lower())
     if isinstance(table, GroundTruth) and form in ("submission", "devkit"):
         raise InputError(f"{path}: {form} files hold detections, this is a truth")
-    numbers = known.numbers if known else CocoNumbers.of(table.image_ids, table.classes)
+    if vocabulary:
+        numbers = vocabulary.numbers
+    else:
+        numbers = CocoNumbers.of(table.image_ids, table.classes)
     match form, table:
         case "npz", _:
             table.save(path)
         case "coco", Detections():
             write_results(table, path, numbers)
         case "coco", GroundTruth():
-            sizes = known.sizes(table.image_ids) if known and known.data else None
+            has_photos = vocabulary is not None and vocabulary.data is not None
+            sizes = vocabulary.sizes(table.image_ids) if vocabulary and has_photos else None
             write_truth(table, path, numbers, sizes=sizes)
         case "csv", _:
             write_csv(table, path)
         case "submission", Detections():
-            formats.write(
-                table, path, profile=profile, sizes=sizes_for(profile, known, table.image_ids)
-            )
+            sizes = sizes_for(profile, vocabulary, table.image_ids)
+            write_submission(table, path, profile=profile, sizes=sizes)
         case "devkit", Detections():
             write_devkit(table, path, prefix=f"comp4_det_{split}")
         case "yolo", _:
-            write_yolo(table, path, _needed(known, path).sizes(table.image_ids))
+            write_yolo(table, path, _required(vocabulary, path).sizes(table.image_ids))
         case _:
             raise InputError(
-                f"{path}: want a name with {', '.join(BY_SUFFIX)}, or --format devkit or yolo for a folder"
+                f"{path}: want a name with {', '.join(BY_SUFFIX)}, or --format devkit or yolo for a "
+                "folder"
             )
 
 
-def _read_folder(folder: Path, known: Known) -> Detections:
-    kits = {
-        match[1]
-        for path in folder.glob("*.txt")
-        if (match := re.match(r"(comp\d+_det_[^_]+)_", path.name))
-    }
-    if len(kits) > 1:
-        raise InputError(
-            f"{folder}: want the results of one split, there are those of {', '.join(sorted(kits))}"
-        )
-    if kits:
-        return read_devkit(folder, known.image_ids, known.classes, prefix=kits.pop())
-    return read_yolo(folder, known.image_ids, known.classes, known.sizes(known.image_ids))
+def _of_data(opened: OpenedData, split: str, annotated: bool) -> Vocabulary:
+    image_ids, _ = opened.photos(split)
+    reader, classes = opened.reader, opened.classes
+    if isinstance(reader, CocoJson):
+        numbers = reader.numbers(split)
+    else:
+        numbers = CocoNumbers.of(image_ids, classes)
+    truth = opened.load(split).truth if annotated else None
+    return Vocabulary(image_ids, classes, numbers, truth, opened, split)
+
+
+def _read_folder(folder: Path, vocabulary: Vocabulary) -> Detections:
+    """Results of the devkit if a file is named like them, else YOLO's."""
+    matches = (re.match(r"(comp\d+_det_[^_]+)_", path.name) for path in folder.glob("*.txt"))
+    prefixes = {match[1] for match in matches if match}
+    image_ids, classes = vocabulary.image_ids, vocabulary.classes
+    if len(prefixes) > 1:
+        names = ", ".join(sorted(prefixes))
+        raise InputError(f"{folder}: want the results of one split, there are those of {names}")
+    if prefixes:
+        return read_devkit(folder, image_ids, classes, prefix=prefixes.pop())
+    return read_yolo(folder, image_ids, classes, vocabulary.sizes(image_ids))
 
 
 def _read_npz(path: Path) -> Table:
+    """Detections, or else a truth; of a file that is neither, the error of the first."""
     try:
         return Detections.load(path)
     except InputError as error:
@@ -183,14 +205,16 @@ def _read_npz(path: Path) -> Table:
             raise error from None
 
 
-def _needed(known: Known | None, path: Path) -> Known:
-    if known is None:
+def _required(vocabulary: Vocabulary | None, path: Path) -> Vocabulary:
+    if vocabulary is None:
         raise InputError(
-            f"{path}: want --data DATA --split SPLIT or --truth, this format does not list the images"
+            f"{path}: want --data DATA --split SPLIT or --truth, this format does not list the "
+            "images"
         )
-    return known
+    return vocabulary
 
 
 def _starts_with(path: Path, text: str) -> bool:
+    """Whether a file begins with `text` after a byte order mark and white space."""
     with open(path, "rb") as file:
         return file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(text.encode())

@@ -42,7 +42,7 @@ class TableReader:
                 "want --conf and --iou together, or neither: they are one cell of a sweep"
             )
         if path.suffix == ".csv":
-            dets = formats.read(
+            dets = formats.read_submission(
                 path,
                 truth.classes,
                 image_ids=truth.image_ids,

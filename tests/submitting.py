@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from evaluate.exceptions import InputError, KaggleError, Refused
-from submit.csv.check import check
+from submit.csv.check import check_submission
 from submit.kaggle.client import Kaggle
 from submit.kaggle.poll import LOST_AFTER, open_submissions, poll
 from submit.kaggle.submission import SendRules, submit
@@ -77,7 +77,9 @@ def send(folder, ledger, kaggle):
     def run(name="one", **options):
         path = folder / name / "submission.csv"
         try:
-            return submit(path, check(path), SLUG, "try", ledger, kaggle, SendRules(**options))
+            return submit(
+                path, check_submission(path), SLUG, "try", ledger, kaggle, SendRules(**options)
+            )
         except (KaggleError, Refused, InputError) as error:
             assert "\n" not in str(error) and TOKEN not in str(error)
             raise

@@ -6,13 +6,13 @@ from dataclasses import asdict, replace
 import pytest
 
 from evaluate.exceptions import BadRows
-from submit.csv.check import Summary, check, last_good, warnings
-from submit.csv.formats import write
+from submit.csv.check import SubmissionSummary, check_submission, last_good, suspicious_changes
+from submit.csv.formats import write_submission
 from submit.ledger import Ledger
 from tests.oracles import CLASSES, detections
 from tests.rows import SENT
 
-SUMMARY = Summary(
+SUMMARY = SubmissionSummary(
     rows=100,
     boxes=1000,
     boxes_mean=10.0,
@@ -27,11 +27,11 @@ SUMMARY = Summary(
 
 def test_the_summary_of_a_file_in_order(tmp_path):
     path = tmp_path / "s.csv"
-    write(
+    write_submission(
         detections((0, 0, 0.5, 0, 0, 5, 5), (0, 1, 0.5, 0, 0, 5, 5), (0, 1, 0.4, 0, 0, 5, 5)), path
     )
     data = path.read_bytes()
-    expected = Summary(
+    expected = SubmissionSummary(
         rows=2,
         boxes=3,
         boxes_mean=1.5,
@@ -43,25 +43,25 @@ def test_the_summary_of_a_file_in_order(tmp_path):
         images_sha256=hashlib.sha256(b"a\nb").hexdigest(),
     )
     assert (
-        check(path, classes=CLASSES, image_ids=["a", "b"])
-        == check(path, classes=CLASSES, sample=path)
+        check_submission(path, classes=CLASSES, image_ids=["a", "b"])
+        == check_submission(path, classes=CLASSES, sample=path)
         == expected
     )
-    assert check(path, image_ids=["b", "a"]).images_sha256 == expected.images_sha256
-    assert expected.text().startswith("2 images, 3 boxes, 1.5 an image (at most 3), 1 without, ")
+    assert check_submission(path, image_ids=["b", "a"]).images_sha256 == expected.images_sha256
+    assert expected.text().startswith("2 images, 3 boxes, 1.5 per image (at most 3), 1 without, ")
 
 
 def test_a_file_without_rows_or_boxes_has_a_summary(tmp_path):
     (tmp_path / "s.csv").write_text("id,image_id,prediction_list\n")
-    summary = check(tmp_path / "s.csv")
+    summary = check_submission(tmp_path / "s.csv")
     assert (summary.rows, summary.boxes, summary.boxes_mean, summary.boxes_max) == (0, 0, 0, 0)
-    assert warnings(summary, asdict(summary)) == []
+    assert suspicious_changes(summary, asdict(summary)) == []
 
 
 def test_every_bad_row_is_raised(tmp_path):
     (tmp_path / "s.csv").write_text("id,image_id,prediction_list\n1,a,x\n2,b,y\n")
     with pytest.raises(BadRows) as caught:
-        check(tmp_path / "s.csv")
+        check_submission(tmp_path / "s.csv")
     assert [problem.split(":")[0] for problem in caught.value.problems] == [
         "line 2, id 1, image a",
         "line 3, id 2, image b",
@@ -92,7 +92,7 @@ def test_every_bad_row_is_raised(tmp_path):
     ],
 )
 def test_a_jump_in_boxes_empty_images_or_classes_is_odd(before, odd):
-    assert warnings(SUMMARY, asdict(SUMMARY) | before) == odd
+    assert suspicious_changes(SUMMARY, asdict(SUMMARY) | before) == odd
 
 
 def test_the_last_good_submission_was_scored_and_is_of_the_same_images(tmp_path):

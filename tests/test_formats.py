@@ -11,7 +11,7 @@ from evaluate.exceptions import BadRows, InputError
 from evaluate.metrics.voc import voc_map
 from evaluate.tables import Detections
 from submit.csv import rows as submission_rows
-from submit.csv.formats import read, write
+from submit.csv.formats import read_submission, write_submission
 from submit.csv.profile import load_profile
 from submit.csv.rows import Columns
 from tests.oracles import detections, random_tables, truths
@@ -32,7 +32,7 @@ def one_cell(tmp_path, cell):
 
 def problems(path, *args, **kwargs):
     with pytest.raises(BadRows) as caught:
-        read(path, *args, **kwargs)
+        read_submission(path, *args, **kwargs)
     return caught.value.problems
 
 
@@ -45,7 +45,7 @@ def as_rows(table):
 def test_the_file_to_the_byte(tmp_path):
     # edges (47, 239, 195, 371) are VOC's inclusive pixels 48 ... 195 and 240 ... 371
     dets = detections((0, 0, 0.25, 0, 0, 1, 1), (0, 1, 0.9123456, 47, 239, 195, 371.129))
-    write(dets, tmp_path / "new" / "s.csv")
+    write_submission(dets, tmp_path / "new" / "s.csv")
     assert (tmp_path / "new" / "s.csv").read_bytes().decode() == (
         f"{HEADER}"
         "1,a,\"[['dog', 0.91235, 48.00, 240.00, 195.00, 371.13], ['cat', 0.25000, 1.00, 1.00, 1.00, 1.00]]\"\n"
@@ -58,12 +58,12 @@ def test_the_file_to_the_byte(tmp_path):
 def test_a_table_comes_back_and_is_written_again_to_the_byte(tmp_path, seed):
     dets, truth = random_tables(seed)
     dets = dets.take((dets.xyxy[:, 2:] - dets.xyxy[:, :2] >= 1).all(axis=1))
-    write(dets, tmp_path / "s.csv")
-    back = read(tmp_path / "s.csv", dets.classes)
+    write_submission(dets, tmp_path / "s.csv")
+    back = read_submission(tmp_path / "s.csv", dets.classes)
     assert (back.image_ids, back.classes) == (dets.image_ids, dets.classes)
     assert as_rows(back) == as_rows(dets)
     assert voc_map(back, truth).per_class == voc_map(dets, truth).per_class
-    write(back, tmp_path / "again.csv")
+    write_submission(back, tmp_path / "again.csv")
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "s.csv").read_bytes()
 
 
@@ -82,8 +82,8 @@ def test_a_table_comes_back_and_is_written_again_to_the_byte(tmp_path, seed):
 def test_rounding_keeps_the_order_and_turns_no_box_inside_out(tmp_path, boxes):
     rows = [(0, 0, score, x, y, x + width, y + height) for x, y, width, height, score in boxes]
     dets = detections(*rows)
-    write(dets, tmp_path / "s.csv")
-    back = read(tmp_path / "s.csv", dets.classes)
+    write_submission(dets, tmp_path / "s.csv")
+    back = read_submission(tmp_path / "s.csv", dets.classes)
     assert (np.diff(back.score) <= 0).all()
     assert (back.xyxy[:, 2:] - back.xyxy[:, :2] > 0.998).all()  # one pixel, but for float32
     ranked = dets.take(np.argsort(-dets.score, kind="stable"))
@@ -95,9 +95,9 @@ def test_rounding_keeps_the_order_and_turns_no_box_inside_out(tmp_path, boxes):
 
 
 def test_a_box_under_one_pixel_becomes_one_pixel(tmp_path):
-    write(detections((0, 0, 0.5, 10, 20, 10.25, 20)), tmp_path / "s.csv")
+    write_submission(detections((0, 0, 0.5, 10, 20, 10.25, 20)), tmp_path / "s.csv")
     assert "11.00, 21.00, 11.00, 21.00" in (tmp_path / "s.csv").read_text()
-    assert read(tmp_path / "s.csv").xyxy.tolist() == [[10, 20, 11, 21]]
+    assert read_submission(tmp_path / "s.csv").xyxy.tolist() == [[10, 20, 11, 21]]
 
 
 @given(
@@ -112,10 +112,10 @@ def test_any_class_and_image_names_survive(tmp_path, names):
     dets = Detections(
         images, tuple(names), n, n, np.tile([0, 0, 5, 5], (len(n), 1)), np.full(len(n), 0.5)
     )
-    write(dets, tmp_path / "s.csv")
+    write_submission(dets, tmp_path / "s.csv")
     assert (
-        as_rows(read(tmp_path / "s.csv", names))
-        == as_rows(read(tmp_path / "s.csv"))
+        as_rows(read_submission(tmp_path / "s.csv", names))
+        == as_rows(read_submission(tmp_path / "s.csv"))
         == as_rows(dets)
     )
 
@@ -126,8 +126,8 @@ def test_any_class_and_image_names_survive(tmp_path, names):
 )
 def test_awkward_class_names_survive(tmp_path, name):
     dets = Detections(("a",), (name,), [0], [0], [[0, 0, 5, 5]], [0.5])
-    write(dets, tmp_path / "s.csv")
-    assert as_rows(read(tmp_path / "s.csv")) == as_rows(dets)
+    write_submission(dets, tmp_path / "s.csv")
+    assert as_rows(read_submission(tmp_path / "s.csv")) == as_rows(dets)
 
 
 @pytest.mark.parametrize(
@@ -142,16 +142,18 @@ def test_awkward_class_names_survive(tmp_path, name):
     ],
 )
 def test_other_ways_to_write_the_same_list_are_read(tmp_path, cell):
-    assert as_rows(read(one_cell(tmp_path, cell))) == [("a.jpg", "dog", 0.5, (0, 0, 5, 5))]
+    assert as_rows(read_submission(one_cell(tmp_path, cell))) == [
+        ("a.jpg", "dog", 0.5, (0, 0, 5, 5))
+    ]
 
 
 def test_an_escaped_quote_is_not_swapped(tmp_path):
-    assert read(one_cell(tmp_path, r"[['it\'s', 0.5, 1, 1, 5, 5]]")).classes == ("it's",)
+    assert read_submission(one_cell(tmp_path, r"[['it\'s', 0.5, 1, 1, 5, 5]]")).classes == ("it's",)
 
 
 @pytest.mark.parametrize("cell", ["", " ", "[]", " [ ] "])
 def test_an_empty_cell_is_an_image_without_boxes(tmp_path, cell):
-    back = read(one_cell(tmp_path, cell))
+    back = read_submission(one_cell(tmp_path, cell))
     assert (back.image_ids, len(back)) == (("a.jpg",), 0)
 
 
@@ -204,7 +206,7 @@ def test_a_bad_cell_is_named(tmp_path, cell, wrong):
     assert problem.startswith("line 2, id 1, image a.jpg: ")
     assert len(problem) < 250
     with pytest.raises(BadRows, match=wrong):
-        read(one_cell(tmp_path, cell), ["dog"])
+        read_submission(one_cell(tmp_path, cell), ["dog"])
 
 
 def test_every_bad_row_is_reported_at_once_by_its_line(tmp_path):
@@ -231,14 +233,14 @@ def test_every_bad_row_is_reported_at_once_by_its_line(tmp_path):
         "image g has no row",
     ]
     with pytest.raises(BadRows, match=r"s.csv: line 2, .*; line 5, .*; image g has no row$"):
-        read(path, ["dog"], image_ids=list("abcdefg"))
+        read_submission(path, ["dog"], image_ids=list("abcdefg"))
 
 
 def test_the_message_names_ten_bad_rows_and_counts_the_others(tmp_path):
     path = saved(tmp_path, HEADER + "".join(f"{n},img{n},x\n" for n in range(1, 16)))
     wanted = r"s.csv: line 2, ([^;]*; ){9}line 11, [^;]*; and 5 more$"
     with pytest.raises(BadRows, match=wanted) as caught:
-        read(path, ["dog"])
+        read_submission(path, ["dog"])
     assert len(caught.value.problems) == 15
 
 
@@ -279,21 +281,21 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
 
 def test_windows_line_ends_and_blank_lines_are_read(tmp_path):
     path = saved(tmp_path, (HEADER + "1,a,[]\n\n2,b,[]\n\n").replace("\n", "\r\n"))
-    assert read(path).image_ids == ("a", "b")
+    assert read_submission(path).image_ids == ("a", "b")
 
 
 def test_a_cell_may_be_longer_than_csv_allows_by_default(tmp_path):
     dets = detections(*[(0, 0, 0.5, 0, 0, 5, 5)] * 4000)
-    write(dets, tmp_path / "s.csv")
+    write_submission(dets, tmp_path / "s.csv")
     assert csv.field_size_limit() < (tmp_path / "s.csv").stat().st_size
-    assert len(read(tmp_path / "s.csv")) == 4000
+    assert len(read_submission(tmp_path / "s.csv")) == 4000
     assert csv.field_size_limit() == 131072
 
 
 def test_order_of_the_rows_is_free_and_images_come_as_asked(tmp_path):
     path = saved(tmp_path, HEADER + "2,b,\"[['dog', 0.5, 1, 1, 5, 5]]\"\n1,a,[]\n")
-    assert read(path).image_ids == ("b", "a")
-    table = read(path, image_ids=["a", "b"])
+    assert read_submission(path).image_ids == ("b", "a")
+    table = read_submission(path, image_ids=["a", "b"])
     assert table.image_ids == ("a", "b") and table.image.tolist() == [1]
 
 
@@ -301,17 +303,19 @@ def test_classes_that_are_not_given_are_those_of_the_file_sorted(tmp_path):
     path = one_cell(
         tmp_path, "[['dog', 0.5, 1, 1, 5, 5], ['ant', 0.5, 1, 1, 5, 5], ['dog', 0.4, 1, 1, 5, 5]]"
     )
-    assert read(path).classes == ("ant", "dog") and read(path).label.tolist() == [1, 0, 1]
-    assert read(path, ["dog", "cow", "ant"]).label.tolist() == [0, 2, 0]
+    assert read_submission(path).classes == ("ant", "dog") and read_submission(
+        path
+    ).label.tolist() == [1, 0, 1]
+    assert read_submission(path, ["dog", "cow", "ant"]).label.tolist() == [0, 2, 0]
 
 
 def test_the_sample_gives_ids_and_order(tmp_path):
     sample = saved(tmp_path, HEADER + "0012,b,[]\n0007,a,[]\n", "sample.csv")
     dets = detections((0, 0, 0.5, 0, 0, 5, 5))
-    write(dets, tmp_path / "s.csv", sample=sample)
+    write_submission(dets, tmp_path / "s.csv", sample=sample)
     lines = (tmp_path / "s.csv").read_text().splitlines()
     assert [line.split(",")[:2] for line in lines[1:]] == [["0012", "b"], ["0007", "a"]]
-    assert read(tmp_path / "s.csv", sample=sample).image_ids == ("b", "a")
+    assert read_submission(tmp_path / "s.csv", sample=sample).image_ids == ("b", "a")
     swapped = saved(tmp_path, HEADER + "0007,b,[]\n1,a,[]\n")
     assert problems(swapped, sample=sample) == [
         "line 2, id 0007, image b: want the sample's id 0012",
@@ -338,33 +342,33 @@ def test_the_sample_gives_ids_and_order(tmp_path):
 def test_a_sample_that_does_not_fit_is_refused_and_the_old_file_stays(tmp_path, rows, wrong):
     sample, old = saved(tmp_path, HEADER + rows, "sample.csv"), saved(tmp_path, "old")
     with pytest.raises(InputError, match=wrong):
-        write(detections(), old, sample=sample)
+        write_submission(detections(), old, sample=sample)
     assert old.read_text() == "old"
 
 
 def test_the_truth_as_a_submission_scores_one(tmp_path):
     truth = truths((0, 0, 10, 10, 60, 40), (1, 1, 0, 0, 5.5, 7.25))
-    write(
+    write_submission(
         Detections(truth.image_ids, truth.classes, truth.image, truth.label, truth.xyxy, [1, 1]),
         tmp_path / "s.csv",
     )
-    assert voc_map(read(tmp_path / "s.csv"), truth, iou_min=0.99).map == 1
+    assert voc_map(read_submission(tmp_path / "s.csv"), truth, iou_min=0.99).map == 1
 
 
 @pytest.fixture
 def compiled(monkeypatch):
     """Files of any size are read by compiled code where they are plain."""
-    monkeypatch.setattr("submit.csv.cells.PLENTY", 0)
+    monkeypatch.setattr("submit.csv.list_cells.PLENTY", 0)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_compiled_code_reads_the_same_table_to_the_bit(tmp_path, monkeypatch, seed):
     dets, _ = random_tables(seed)
-    write(dets, tmp_path / "s.csv")
-    slow = read(tmp_path / "s.csv", dets.classes)
-    monkeypatch.setattr("submit.csv.cells.PLENTY", 0)
-    monkeypatch.setattr("submit.csv.cells.read", None)
-    fast = read(tmp_path / "s.csv", dets.classes)
+    write_submission(dets, tmp_path / "s.csv")
+    slow = read_submission(tmp_path / "s.csv", dets.classes)
+    monkeypatch.setattr("submit.csv.list_cells.PLENTY", 0)
+    monkeypatch.setattr("submit.csv.cells.parse_cell", None)
+    fast = read_submission(tmp_path / "s.csv", dets.classes)
     for column in ("image", "label", "xyxy", "score"):
         assert getattr(fast, column).tobytes() == getattr(slow, column).tobytes()
 
@@ -380,7 +384,7 @@ def test_plain_and_other_cells_of_one_file_stay_in_order(tmp_path, compiled):
         tmp_path,
         HEADER + "".join(f'{n},{n}.jpg,"{cell}"\n' for n, cell in enumerate(cells, start=1)),
     )
-    table = read(path, ["dog", "cat"])
+    table = read_submission(path, ["dog", "cat"])
     assert (table.image.tolist(), table.label.tolist()) == ([0, 1, 3], [0, 0, 1])
     assert table.xyxy[:, 0].tolist() == [0, 1, 2] and table.score.tolist() == [0.5] * 3
 
@@ -403,7 +407,7 @@ def test_compiled_code_finds_the_same_faults(tmp_path, compiled, cell, wrong):
     (problem,) = problems(path, ["dog"])
     assert problem.startswith("line 3, id 2, image b.jpg: ")
     with pytest.raises(BadRows, match=wrong):
-        read(path, ["dog"])
+        read_submission(path, ["dog"])
 
 
 @given(

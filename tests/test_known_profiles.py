@@ -7,8 +7,8 @@ import pytest
 
 from evaluate.exceptions import BadRows, InputError
 from evaluate.tables import Detections
-from submit.csv.check import check
-from submit.csv.formats import read, write
+from submit.csv.check import check_submission
+from submit.csv.formats import read_submission, write_submission
 from submit.csv.profile import load_profile
 
 SIZES = [(100, 200), (50, 50), (10, 10)]  # height, width
@@ -66,17 +66,17 @@ def saved(tmp_path, text, name="s.csv"):
 
 def problems(path, profile, **options):
     with pytest.raises(BadRows) as caught:
-        check(path, profile=profile, **options)
+        check_submission(path, profile=profile, **options)
     return caught.value.problems
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_file_to_the_byte_and_back(tmp_path, name):
     profile, dets = load_profile(name), table(name)
-    write(dets, tmp_path / "s.csv", profile=profile, sizes=SIZES)
+    write_submission(dets, tmp_path / "s.csv", profile=profile, sizes=SIZES)
     assert (tmp_path / "s.csv").read_bytes().decode() == FILES[name]
     options = {"image_ids": dets.image_ids, "profile": profile, "sizes": SIZES}
-    back = read(tmp_path / "s.csv", dets.classes, **options)
+    back = read_submission(tmp_path / "s.csv", dets.classes, **options)
     assert (back.image_ids, back.classes, back.image.tolist()) == (
         dets.image_ids,
         dets.classes,
@@ -88,7 +88,7 @@ def test_the_file_to_the_byte_and_back(tmp_path, name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_check_needs_neither_classes_nor_photos(tmp_path, name):
-    summary = check(saved(tmp_path, FILES[name]), profile=load_profile(name))
+    summary = check_submission(saved(tmp_path, FILES[name]), profile=load_profile(name))
     assert (summary.rows, summary.boxes, summary.boxes_max, summary.images_without_boxes) == (
         3,
         3,
@@ -103,18 +103,21 @@ def test_a_check_needs_neither_classes_nor_photos(tmp_path, name):
 
 def test_numbers_that_nobody_named_are_sorted_as_numbers(tmp_path):
     path = saved(tmp_path, "image_id,PredictionString\na,10 0.5 1 1 5 5 9 0.5 1 1 5 5\n")
-    assert list(check(path, profile=load_profile("vinbigdata")).boxes_per_class) == ["9", "10"]
+    assert list(check_submission(path, profile=load_profile("vinbigdata")).boxes_per_class) == [
+        "9",
+        "10",
+    ]
 
 
 @pytest.mark.parametrize("name", ["open-images", "yolo"])
 def test_shares_without_photos_are_refused(tmp_path, name):
     profile, path = load_profile(name), saved(tmp_path, FILES[name])
     for action in (
-        lambda: write(table(name), path, profile=profile),
-        lambda: read(path, profile=profile),
+        lambda: write_submission(table(name), path, profile=profile),
+        lambda: read_submission(path, profile=profile),
     ):
         with pytest.raises(
-            InputError, match="boxes are shares of the photo: want --data DATA --split SPLIT"
+            InputError, match="boxes are normalized coordinates: want --data DATA --split SPLIT"
         ):
             action()
     assert path.read_text() == FILES[name]
@@ -150,9 +153,9 @@ def test_shares_without_photos_are_refused(tmp_path, name):
         ("global-wheat", "0.5 1 1 -5 5", "want a width and a height of 0 or more"),
         ("global-wheat", "0.5 1 1 5 -5", "want a width and a height of 0 or more"),
         ("global-wheat", "wheat 0.5 1 1 5 5", "want score xmin ymin width height a box"),
-        ("open-images", "dog 0.5 0.1 0.1 0.5 1.01", "want shares of the photo, from 0 to 1"),
-        ("open-images", "dog 0.5 -0.1 0.1 0.5 1", "want shares of the photo, from 0 to 1"),
-        ("yolo", "1 0.5 0.5 0.1 -0.1 0.5", "want shares of the photo"),
+        ("open-images", "dog 0.5 0.1 0.1 0.5 1.01", "want normalized coordinates, from 0 to 1"),
+        ("open-images", "dog 0.5 -0.1 0.1 0.5 1", "want normalized coordinates, from 0 to 1"),
+        ("yolo", "1 0.5 0.5 0.1 -0.1 0.5", "want normalized coordinates"),
     ],
 )
 def test_a_bad_cell_is_named_with_its_line(tmp_path, name, cell, wrong):
@@ -179,7 +182,7 @@ def test_the_sample_gives_columns_order_and_the_rows_of_studies(tmp_path):
         "sample.csv",
     )
     profile = load_profile("siim")
-    write(table("siim"), tmp_path / "s.csv", profile=profile, sample=sample)
+    write_submission(table("siim"), tmp_path / "s.csv", profile=profile, sample=sample)
     header, *rows = FILES["siim"].splitlines()
     study = "s_study,negative 1 0 0 1 1"
     assert (tmp_path / "s.csv").read_text().splitlines() == [
@@ -189,7 +192,7 @@ def test_the_sample_gives_columns_order_and_the_rows_of_studies(tmp_path):
         rows[0],
         rows[2],
     ]
-    summary = check(tmp_path / "s.csv", profile=profile, sample=sample)
+    summary = check_submission(tmp_path / "s.csv", profile=profile, sample=sample)
     assert (summary.rows, summary.boxes) == (3, 3)
     without = saved(tmp_path, "\n".join(["Id,Boxes", *rows, "t_study,x"]))
     assert problems(without, profile, sample=sample) == [
@@ -204,7 +207,7 @@ def test_a_sample_without_the_photos_suffix_says_what_helps(tmp_path):
         InputError,
         match="not in the table: 3, such as a, b, c; want image_suffix in a profile file?",
     ):
-        write(table("voc-list"), tmp_path / "s.csv", sample=sample)
+        write_submission(table("voc-list"), tmp_path / "s.csv", sample=sample)
 
 
 def test_a_sample_of_another_shape_is_refused(tmp_path):
@@ -213,7 +216,7 @@ def test_a_sample_of_another_shape_is_refused(tmp_path):
         BadRows,
         match="line 1: want 3 columns such as id,image_id,prediction_list, there is",
     ):
-        write(table("voc-list"), tmp_path / "s.csv", sample=sample)
+        write_submission(table("voc-list"), tmp_path / "s.csv", sample=sample)
     assert not (tmp_path / "s.csv").exists()
 
 
@@ -232,7 +235,7 @@ def test_columns_in_another_order_class_codes_and_line_ends(tmp_path):
         line_end="\r\n",
     )
     dets = table("voc-list")
-    write(dets, tmp_path / "s.csv", profile=profile)
+    write_submission(dets, tmp_path / "s.csv", profile=profile)
     assert (tmp_path / "s.csv").read_bytes().decode().split("\r\n") == [
         "boxes,n,image",
         '"[[0.0, 0.0, 49.0, 99.0, 3, 0.90000], [10.0, 20.4, 89.0, 59.0, 7, 0.50000]]",1,a',
@@ -240,10 +243,12 @@ def test_columns_in_another_order_class_codes_and_line_ends(tmp_path):
         "[],3,c",
         "",
     ]
-    back = read(tmp_path / "s.csv", dets.classes, image_ids=dets.image_ids, profile=profile)
+    back = read_submission(
+        tmp_path / "s.csv", dets.classes, image_ids=dets.image_ids, profile=profile
+    )
     assert back.label.tolist() == [0, 1, 1]
     np.testing.assert_allclose(back.xyxy, dets.xyxy, atol=1e-5)
-    assert read(tmp_path / "s.csv", profile=profile).classes == ("dog", "cat")
+    assert read_submission(tmp_path / "s.csv", profile=profile).classes == ("dog", "cat")
     wrong = saved(tmp_path, "boxes,n,image\n\"[[0, 0, 9, 9, '3', 0.5]]\",1,a\n")
     assert "want the class as a whole number" in problems(wrong, profile)[0]
 
@@ -259,8 +264,10 @@ def test_columns_in_another_order_class_codes_and_line_ends(tmp_path):
     ],
 )
 def test_lists_of_another_kind_are_read_as_they_are_written(tmp_path, monkeypatch, change, cell):
-    monkeypatch.setattr("submit.csv.cells.PLENTY", 0)
+    monkeypatch.setattr("submit.csv.list_cells.PLENTY", 0)
     profile, dets = replace(load_profile(), **change), table("voc-list").take([0])
-    write(dets, tmp_path / "s.csv", profile=profile)
+    write_submission(dets, tmp_path / "s.csv", profile=profile)
     assert cell in (tmp_path / "s.csv").read_text()
-    assert read(tmp_path / "s.csv", dets.classes, profile=profile).xyxy.tolist() == [list(CAT)]
+    assert read_submission(tmp_path / "s.csv", dets.classes, profile=profile).xyxy.tolist() == [
+        list(CAT)
+    ]

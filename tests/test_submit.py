@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from evaluate.exceptions import InputError, KaggleError, Refused
-from submit.csv.check import check
+from submit.csv.check import check_submission
 from submit.kaggle.marker import marker
 from submit.kaggle.submission import SendRules, submit
 from submit.ledger import Ledger
@@ -182,7 +182,7 @@ def test_without_a_local_score_it_takes_force(send, ledger, folder, server):
 
 
 def test_the_files_own_score_goes_before_that_of_its_run(send, ledger, folder):
-    sha256 = check(folder / "one" / "submission.csv").sha256
+    sha256 = check_submission(folder / "one" / "submission.csv").sha256
     ledger.record(replace(ROW, name="elsewhere", map=0.1, detections_sha256=sha256))
     assert send().score_id == 3
 
@@ -214,13 +214,13 @@ def test_a_file_that_a_team_mate_sent_is_not_sent_again(send, kaggle, folder, se
         pytest.raises(Refused, match="there already, ref 50000001"),
     ):
         path = folder / "one" / "submission.csv"
-        submit(path, check(path), SLUG, "try", fresh, kaggle, SendRules(force=True))
+        submit(path, check_submission(path), SLUG, "try", fresh, kaggle, SendRules(force=True))
     assert len(server.submissions) == 1
 
 
 def test_a_file_that_changed_since_the_check_is_not_sent(folder, ledger, kaggle, server):
     path = folder / "one" / "submission.csv"
-    summary = check(path)
+    summary = check_submission(path)
     path.write_text(path.read_text().replace("0.7", "0.6"))
     with pytest.raises(InputError, match="it changed since it was checked"):
         submit(path, summary, SLUG, "try", ledger, kaggle)

@@ -43,7 +43,10 @@ def test_weights_and_a_clip_make_a_video_a_csv_and_a_table(folder, capsys):
     assert video(folder, folder / "w.pt", folder / "clip.mp4", "--conf", "0.001", *files) == 0
     assert "out.mp4: 8 frames" in capsys.readouterr().out
     assert len(contents(folder / "out.mp4").images) == 8
-    table, csv = VideoDetections.load(folder / "out.npz"), formats.read(folder / "out.csv")
+    table, csv = (
+        VideoDetections.load(folder / "out.npz"),
+        formats.read_submission(folder / "out.csv"),
+    )
     assert table.time.tolist() == pytest.approx([n / 25 for n in range(8)])
     assert csv.image_ids == tuple(f"frame_{n}.jpg" for n in range(8)) and len(csv) == len(table) > 0
     assert (
@@ -54,7 +57,10 @@ def test_weights_and_a_clip_make_a_video_a_csv_and_a_table(folder, capsys):
 def test_the_video_and_the_csv_have_sure_boxes_and_the_table_weak_ones_too(folder):
     files = ["--csv", folder / "out.csv", "--npz", folder / "out.npz"]
     assert video(folder, folder / "w.pt", folder / "clip.mp4", "--conf", "0.2", *files) == 0
-    table, csv = VideoDetections.load(folder / "out.npz"), formats.read(folder / "out.csv")
+    table, csv = (
+        VideoDetections.load(folder / "out.npz"),
+        formats.read_submission(folder / "out.csv"),
+    )
     assert (
         0.05 <= table.score.min() < 0.2 <= csv.score.min()
         and len(csv) == (table.score >= 0.2).sum() > 0
@@ -104,7 +110,7 @@ def test_a_table_is_drawn_again_and_scored_like_any_other(folder, capsys):
         )
         == 0
     )
-    assert len(formats.read(folder / "t.csv")) == len(table)
+    assert len(formats.read_submission(folder / "t.csv")) == len(table)
     capsys.readouterr()
     words = ["score", str(folder / "t.npz"), "--truth", str(truth_of(table, folder)), "--json"]
     assert main([*words, "--ledger", str(folder / "l.sqlite")]) == 0

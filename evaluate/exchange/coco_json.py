@@ -58,14 +58,17 @@ def read_results(path: Path, numbers: CocoNumbers) -> Detections:
 
 
 def read_truth(path: Path) -> GroundTruth:
-    """The truth in a COCO JSON, its photos not needed; boxes as in the file, also those without area.
+    """The truth in a COCO JSON, its photos not needed: `parse_truth`."""
+    return parse_truth(CocoFile.read(path))
 
-    Raises BadRows with every bad annotation, as `read_results`, and for annotation ids that are there
-    twice.
+
+def parse_truth(file: CocoFile) -> GroundTruth:
+    """The truth in a file whose shape is in order; boxes exactly as there, also those without area.
+
+    Raises BadRows with every bad annotation, as `read_results`, and for ids that are there twice.
     """
-    file = CocoFile.read(path)
     refuse(file.problems)
-    rows = file.annotations
+    path, rows = file.path, file.annotations
     if not isinstance(rows, list):
         raise InputError(f"{path}: want annotations, a list; there is {type(rows).__name__}")
     parsed, problems = _parse(path, rows, file.numbers, "annotation", None)

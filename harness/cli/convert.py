@@ -40,17 +40,17 @@ def convert_command(
     """Convert detections, or the truth of DATA, from and to the files of other tools: COCO, the VOC
     devkit, YOLO, pandas.
     """
-    from harness.convert import known_from, read, write
+    from harness.convert import Table, find_vocabulary, read_table, write_table
 
-    known = known_from(data, split, images=images, truth=truth, annotated=str(source) == "truth")
+    of_data = str(source) == "truth"
+    vocabulary = find_vocabulary(data, split, images=images, truth=truth, annotated=of_data)
     try:
         form = load_profile(profile) if profile else None
-        table = (
-            known.truth
-            if known and known.truth and str(source) == "truth"
-            else read(source, known, profile=form)
-        )
-        write(table, target, known, format=to, profile=form, split=split)
+        if of_data and vocabulary and vocabulary.truth:
+            table: Table = vocabulary.truth
+        else:
+            table = read_table(source, vocabulary, profile=form)
+        write_table(table, target, vocabulary, format=to, profile=form, split=split)
     except BadRows as error:
         print("\n".join(error.problems), file=sys.stderr)
         raise InputError(

@@ -113,7 +113,7 @@ class ReadingOptions:
         from harness.scoring import TableReader
 
         profile, sizes = load_profile(self.profile), None
-        if profile.unit == "shares" and source.data is not None:  # it takes the photos' sizes
+        if profile.normalized and source.data is not None:  # it takes the photos' sizes
             sizes = source.opened.sizes(source.split, truth.image_ids)
         return TableReader(
             conf=self.conf,

@@ -11,7 +11,13 @@ from cyclopts import Parameter
 from evaluate.exceptions import BadRows, JobError
 from evaluate.tables import Detections
 from harness.cli.options import LEDGER, AsJson, Data, Images, LedgerPath, ProfileName, Split
-from submit.csv import check, formats
+from submit.csv.check import (
+    SubmissionSummary,
+    check_submission,
+    last_good,
+    suspicious_changes,
+)
+from submit.csv.formats import write_submission
 from submit.csv.profile import DEFAULT, load_profile
 from submit.kaggle.client import Kaggle
 from submit.kaggle.poll import open_submissions, poll
@@ -43,10 +49,10 @@ def csv_command(
     """
     form, table, sizes = load_profile(profile), Detections.load(detections), None
     if data is not None:
-        from harness.convert import known_from, sizes_for
+        from harness.convert import find_vocabulary, sizes_for
 
-        sizes = sizes_for(form, known_from(data, split, images=images), table.image_ids)
-    formats.write(table, out, profile=form, sample=sample, sizes=sizes)
+        sizes = sizes_for(form, find_vocabulary(data, split, images=images), table.image_ids)
+    write_submission(table, out, profile=form, sample=sample, sizes=sizes)
     print(f"{out}: {len(table):,} boxes on {len(table.image_ids):,} images")
 
 
@@ -113,21 +119,21 @@ def poll_command(*, ledger: LedgerPath = LEDGER, as_json: AsJson = False) -> Non
 
 def _check(
     submission: Path, profile: str, sample: Path | None, ledger: Path
-) -> tuple[check.Summary, list[str]]:
+) -> tuple[SubmissionSummary, list[str]]:
     """The summary of a good file, and its warnings.
 
     Of a bad file it prints every bad row to stdout, then raises BadRows.
     """
     try:
-        summary = check.check(submission, profile=load_profile(profile), sample=sample)
+        summary = check_submission(submission, profile=load_profile(profile), sample=sample)
     except BadRows as error:
         print("\n".join(error.problems))
         raise
     if not ledger.exists():
         return summary, []
     with Ledger(ledger) as book:
-        before = check.last_good(book, summary)
-    return summary, check.warnings(summary, before) if before else []
+        before = last_good(book, summary)
+    return summary, suspicious_changes(summary, before) if before else []
 
 
 def _summary_text(heading: str, warnings: list[str]) -> str:

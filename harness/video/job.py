@@ -12,7 +12,7 @@ from harness.video.annotate import annotate
 from harness.video.download import fetch, is_address
 from harness.video.inputs import open_input
 from harness.video.pipeline import FrameDetector
-from submit.csv import formats
+from submit.csv.formats import write_submission
 
 KEPT_CONF_MIN = 0.05  # of the boxes that a table keeps: --track and a later --conf start from them
 
@@ -69,7 +69,7 @@ def run_video_job(job: VideoJob, progress: Progress = silent) -> VideoSummary:
     if job.npz:
         video.save(job.npz)
     if job.csv:
-        formats.write(drawn, job.csv)
+        write_submission(drawn, job.csv)
 
     objects = len(np.unique(drawn.track)) if job.track else None
     return VideoSummary(len(drawn.image_ids), len(drawn), objects, annotated.damaged)

@@ -1,4 +1,9 @@
-"""The rows of a competition's CSV, as text: which image, which number, and a cell that is not read yet."""
+"""The rows of a competition's CSV as text: which image, which number, and a cell not parsed yet.
+
+A file of 5000 images and 300 boxes each has 70 MB, nearly all of it in cells. Python's csv copies
+each of them; a file that a program wrote needs no copy, since its cells can be pointed at:
+`_plain_rows` finds them with bytes.find, and leaves any file with a peculiarity to `_rows`.
+"""
 
 import csv
 import io
@@ -28,7 +33,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Columns:
-    """How many columns there are, and the place of each that is read; of the number's -1 where there is none."""
+    """How many columns there are, and which is which; number is -1 where rows are not numbered."""
 
     count: int
     number: int
@@ -37,20 +42,18 @@ class Columns:
 
     @classmethod
     def of(cls, profile: Profile) -> "Columns":
-        place = {name: at for at, name in enumerate(profile.header)}
-        return cls(
-            len(place), place.get(profile.number, -1), place[profile.image], place[profile.cell]
-        )
+        place = {name: column for column, name in enumerate(profile.header)}
+        number = place.get(profile.number, -1)
+        return cls(len(place), number, place[profile.image], place[profile.cell])
 
     def row(self, line: int, fields: Sequence[str], cell: memoryview) -> Row:
-        return Row(
-            line, fields[self.number] if self.number >= 0 else "", fields[self.image], cell, ""
-        )
+        number = fields[self.number] if self.number >= 0 else ""
+        return Row(line, number, fields[self.image], cell, "")
 
     def fields(self, number: str, image: str, cell: str) -> list[str]:
         """The three in the order of the columns."""
-        at = {self.number: number, self.image: image, self.cell: cell}
-        return [at[place] for place in range(self.count)]
+        by_column = {self.number: number, self.image: image, self.cell: cell}
+        return [by_column[column] for column in range(self.count)]
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,10 @@ class Sample:
 
 
 def read_sample(path: Path, profile: Profile) -> Sample:
-    """Its columns stand in the profile's order, under any names. Raises InputError."""
+    """A sample's rows. Its columns stand in the profile's order, under any names.
+
+    Raises BadRows for rows of another shape, InputError for an image or an id that is there twice.
+    """
     header, rows = _read(path, profile)
     if len(header) != len(profile.header):
         wanted = f"{len(profile.header)} columns such as"
@@ -76,10 +82,10 @@ def read_sample(path: Path, profile: Profile) -> Sample:
 
 
 def read_rows(path: Path, profile: Profile, header: tuple[str, ...]) -> list[Row]:
-    """Every row under the header. Skips blank lines. Raises BadRows on another header."""
-    there, rows = _read(path, profile)
-    if there != header:
-        raise BadRows([_other_header(there, "the header", header)], file=path)
+    """Every row under the header, blank lines passed over. Raises BadRows on another header."""
+    given, rows = _read(path, profile)
+    if given != header:
+        raise BadRows([_other_header(given, "the header", header)], file=path)
     return rows
 
 
@@ -88,9 +94,9 @@ def quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text
 
 
-def _other_header(there: tuple[str, ...], what: str, wanted: tuple[str, ...]) -> str:
-    hint = "" if set(there) == {""} else "; or want another --profile?"
-    return f"line 1: want {what} {','.join(wanted)}, there is {','.join(there)[:60]!r}{hint}"
+def _other_header(given: tuple[str, ...], kind: str, wanted: tuple[str, ...]) -> str:
+    hint = "" if set(given) == {""} else "; or want another --profile?"
+    return f"line 1: want {kind} {','.join(wanted)}, there is {','.join(given)[:60]!r}{hint}"
 
 
 def _read(path: Path, profile: Profile) -> tuple[tuple[str, ...], list[Row]]:
@@ -104,9 +110,10 @@ def _read(path: Path, profile: Profile) -> tuple[tuple[str, ...], list[Row]]:
 
 
 def _plain_rows(data: bytes, columns: Columns) -> list[Row]:
-    """The rows of a file in ASCII with one row a line and quotes around whole cells alone; empty for any other file.
+    """The rows of a file that is plain; empty for any other file.
 
-    Equal to `_rows`, without a copy of the cells. The cell has to be the last column.
+    Plain is ASCII, one row per line, the cell in the last column, and quotes only around whole cells.
+    Of such a file the result equals that of `_rows`, but cells are views of `data`, not copies.
     """
     rows, view = list[Row](), memoryview(data)
     plain_file = data.isascii() and b"\r" not in data and columns.cell == columns.count - 1
@@ -114,15 +121,20 @@ def _plain_rows(data: bytes, columns: Columns) -> list[Row]:
     while start < len(data):
         line, stop = line + 1, data.find(b"\n", start)
         stop = len(data) if stop < 0 else stop
+
+        # the commas before the cell: of three columns two, of two columns one
         first = data.find(b",", start, stop)
         last = data.find(b",", first + 1, stop) if columns.count == 3 else first
+
+        # the cell: in quotes from end to end, or without a quote or a comma
         if data.startswith(b'"', last + 1, stop):
             cell = view[last + 2 : stop - 1]
             plain = data.find(b'"', last + 2, stop) == stop - 1
         else:
             cell = view[last + 1 : stop]
             plain = data.find(b'"', last + 1, stop) < 0 and data.find(b",", last + 1, stop) < 0
-        if start < stop:
+
+        if start < stop:  # not a blank line
             if not plain or first < 0 or last < 0 or b'"' in data[start:last]:
                 return []
             rows.append(columns.row(line, data[start:last].decode().split(","), cell))
@@ -164,7 +176,7 @@ def _text(path: Path, data: bytes) -> str:
 
 @contextmanager
 def _cells_of_any_length() -> Iterator[None]:
-    """csv stops at 131,072 characters by default, some 3000 boxes."""
+    """Lifts csv's limit for the time of a `with`: 131,072 characters by default, some 3000 boxes."""
     before = csv.field_size_limit(2**31 - 1)
     try:
         yield

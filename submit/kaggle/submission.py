@@ -50,7 +50,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from evaluate.exceptions import InputError, KaggleError, Refused
-from submit.csv.check import Summary
+from submit.csv.check import SubmissionSummary
 from submit.kaggle.client import Competition, Kaggle
 from submit.kaggle.marker import has_marker, marker
 from submit.kaggle.poll import poll
@@ -79,7 +79,7 @@ DEFAULT_RULES = SendRules()
 
 def submit_and_wait(
     path: Path,
-    summary: Summary,
+    summary: SubmissionSummary,
     competition: str,
     message: str,
     ledger: Ledger,
@@ -104,7 +104,7 @@ def submit_and_wait(
 
 def submit(
     path: Path,
-    summary: Summary,
+    summary: SubmissionSummary,
     competition: str,
     message: str,
     ledger: Ledger,
@@ -150,7 +150,7 @@ def submit(
 
 
 def _new_row(
-    path: Path, summary: Summary, competition: str, message: str, own: ScoreRow | None
+    path: Path, summary: SubmissionSummary, competition: str, message: str, own: ScoreRow | None
 ) -> SubmissionRow:
     """What will be written down before anything is sent."""
     return SubmissionRow(

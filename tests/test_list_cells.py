@@ -1,4 +1,4 @@
-"""submit.csv.list_cells_kernel: what it reads is what Python reads, and what it cannot read it says."""
+"""submit.csv.list_cells: what compiled code reads is what Python reads, and it says what it cannot."""
 
 import ast
 
@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from submit.csv.list_cells_kernel import parse
+from submit.csv.list_cells import parse_plain_lists
 
 NAMES = ("dog", "dogs", "it's", 'a "b"', "é", "d\\og", "a\nb", "a\\nb", "")
 quick = settings(deadline=None, derandomize=True, database=None, max_examples=200)
 
 
 def read(*cells, names=NAMES):
-    return parse([cell.encode() for cell in cells], names)
+    return parse_plain_lists([cell.encode() for cell in cells], names)
 
 
 def python_reads(cell):
