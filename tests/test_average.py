@@ -1,4 +1,4 @@
-"""harness.weights.average: the mean of weights, of a run's own or of several, and which weights have none together."""
+"""harness.weights.average: the mean of sets of weights, and which sets have none together."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -164,7 +164,9 @@ def test_what_has_no_mean_is_refused(given, says, capsys):
     write("r/best.pt", state(1.0))
     torch.save(resnet18(weights=None).state_dict(), "resnet18.pth")
     assert main(["weights", "average", *given, "--out", "c.pt"]) == 2
-    told = capsys.readouterr().err
+    errors = capsys.readouterr().err
     assert (
-        told.startswith(f"harness: {says}") and told.count("\n") == 1 and not Path("c.pt").exists()
+        errors.startswith(f"harness: {says}")
+        and errors.count("\n") == 1
+        and not Path("c.pt").exists()
     )

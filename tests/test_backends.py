@@ -1,4 +1,4 @@
-"""harness.inference.backends: a folded or exported detector says what the detector says, at any batch and size."""
+"""harness.inference.backends: a folded or exported detector gives the detector's own output."""
 
 import importlib.util
 import json

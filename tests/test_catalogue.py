@@ -128,11 +128,11 @@ def test_without_a_network_one_line_names_the_url_and_the_way_around(published):
     published.server_close()
     with pytest.raises(DownloadError) as caught:
         fetch_weights("f5")
-    told = str(caught.value)
-    assert told.startswith(f"{url}: ") and told.endswith(
+    message = str(caught.value)
+    assert message.startswith(f"{url}: ") and message.endswith(
         "`harness weights fetch f5 --from FILE`"
-    ), told
-    assert "\n" not in told and "placed at" not in told and told.count(url) == 1
+    ), message
+    assert "\n" not in message and "placed at" not in message and message.count(url) == 1
 
 
 def test_a_copy_is_checked_and_taken_without_the_network(published, cache, tmp_path):
@@ -173,10 +173,10 @@ def test_an_existing_path_comes_before_a_name(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(InputError) as caught:
         resolve_weights("yolov5l")
-    told = (
+    message = (
         "weights yolov5l: not fetched yet; `harness weights fetch yolov5l` brings 89 MB (AGPL-3.0)"
     )
-    assert str(caught.value) == told
+    assert str(caught.value) == message
     cache.mkdir()
     (cache / "yolov5l.pt").touch()
     assert resolve_weights("yolov5l") == cache / "yolov5l.pt"
@@ -202,7 +202,8 @@ def test_the_list_says_name_size_licence_source_and_what_is_here(cache):
 def test_the_catalogue_starts_without_torch():
     script = (
         "import sys; from harness.weights.catalogue import catalogue_text, published_files;"
-        "catalogue_text(published_files()); assert not {'torch', 'numba', 'cv2', 'matplotlib'} & sys.modules.keys()"
+        "catalogue_text(published_files());"
+        "assert not {'torch', 'numba', 'cv2', 'matplotlib'} & sys.modules.keys()"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -212,7 +213,7 @@ def test_a_yolov5_checkpoint_is_described(as_official, tmp_path, monkeypatch):
     path = tmp_path / "y.pt"
     model = YoloV5("n", ("person", "tv"))
     torch.save(as_official(model), path)
-    found = inspect_weights(path)
+    inspection = inspect_weights(path)
     expected = {
         "kind": "YOLOv5 checkpoint",
         "architecture": "yolov5n",
@@ -226,15 +227,15 @@ def test_a_yolov5_checkpoint_is_described(as_official, tmp_path, monkeypatch):
         "bytes": path.stat().st_size,
     }
     expected |= {"parameters": sum(p.numel() for p in model.parameters())}
-    assert {name: found[name] for name in expected} == expected
-    assert "not in `harness weights list`" in inspection_text(found)
+    assert {name: inspection[name] for name in expected} == expected
+    assert "not in `harness weights list`" in inspection_text(inspection)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     monkeypatch.setitem(
         CATALOGUE, "mine", dataclasses.replace(CATALOGUE["yolov5n"], name="mine", sha256=sha256)
     )
-    found = inspect_weights(path)
-    assert (found["sha256"], found["entry"]) == (sha256, "mine")
-    assert "mine: YOLOv5n v7.0, COCO, AGPL-3.0, https://github.com" in inspection_text(found)
+    inspection = inspect_weights(path)
+    assert (inspection["sha256"], inspection["entry"]) == (sha256, "mine")
+    assert "mine: YOLOv5n v7.0, COCO, AGPL-3.0, https://github.com" in inspection_text(inspection)
 
 
 def test_a_checkpoint_of_ours_is_described_with_its_recipe(tmp_path):
@@ -243,10 +244,10 @@ def test_a_checkpoint_of_ours_is_described_with_its_recipe(tmp_path):
     checkpoint.save(
         checkpoint.describe(recipe, model) | {"state": model.state_dict()}, tmp_path / "best.pt"
     )
-    found = inspect_weights(tmp_path / "best.pt")
-    assert (found["kind"], found["dtype"]) == ("checkpoint of this harness", "float32")
-    assert found["recipe"]["image_size"] == 320
-    text = inspection_text(found)
+    inspection = inspect_weights(tmp_path / "best.pt")
+    assert (inspection["kind"], inspection["dtype"]) == ("checkpoint of this harness", "float32")
+    assert inspection["recipe"]["image_size"] == 320
+    text = inspection_text(inspection)
     assert "12 classes: class 0, " in text and "class 7, ..." in text and "class 8" not in text
     assert text.splitlines()[-1] == "  recipe: yolov5n, head report, trained at 320 pixels"
 
@@ -259,14 +260,14 @@ def test_official_files_of_other_kinds_are_described(kind, tmp_path):
     else:
         path.write_bytes(b"\0\0\0\0\2\0\0\0")  # version 0.2
         os.truncate(path, CATALOGUE[kind].bytes)  # all zeros, and no room on the disk
-    found = inspect_weights(path)
+    inspection = inspect_weights(path)
     backbone = kind != "yolov3"
-    assert (found["architecture"], found["kind"]) == (
+    assert (inspection["architecture"], inspection["kind"]) == (
         kind,
         "backbone" if backbone else "Darknet weights",
     )
-    assert len(found["classes"]) == (0 if backbone else 80) and found["recipe"] is None
-    assert ("no classes" in inspection_text(found)) == backbone
+    assert len(inspection["classes"]) == (0 if backbone else 80) and inspection["recipe"] is None
+    assert ("no classes" in inspection_text(inspection)) == backbone
 
 
 FOREIGN = (

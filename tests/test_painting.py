@@ -41,8 +41,8 @@ def moved_by(affine, *boxes, size=SIZE, photo=None):
 
 
 def test_four_photos_meet_at_the_corner_by_hand():
-    # 100 x 200 photos keep their size, since 200 is the output's side. All meet at (100, 100), so the two on the left
-    # begin at x = -100 and show their right half, those on the right show their left half.
+    # 100 x 200 photos keep their size, since 200 is the output's side. All meet at (100, 100):
+    # the two on the left begin at x = -100 and show their right half, the others their left half.
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)]
     right, left = (120, 20, 180, 60), (20, 20, 80, 60)
     samples = [
@@ -63,8 +63,9 @@ def test_four_photos_meet_at_the_corner_by_hand():
 
 
 def test_the_corner_moves_with_the_draw_and_photos_are_scaled_to_the_output():
-    # Photos of 50 x 100 and 100 x 50 double to 100 x 200 and 200 x 100. They meet at (100 + 30, 100 - 40), where the
-    # wide one at the top left ends and the high one at the bottom left begins, from x = 30 on.
+    # Photos of 50 x 100 and 100 x 50 double to 100 x 200 and 200 x 100. They meet at (100 + 30,
+    # 100 - 40), where the wide one at the top left ends and the high one at the bottom left begins,
+    # from x = 30 on.
     wide, high, white = plain(50, 100), plain(100, 50), plain(50, 100, (255, 255, 255))
     sampled = SampledAugment((0, 1, 2, 1), np.array([30.0, -40.0]), STILL, SAME_COLOUR)
     out, _, xyxy = painted(
@@ -88,7 +89,7 @@ def test_left_for_right_by_hand():
 
 
 def test_a_quarter_turn_by_hand():
-    # From the middle the box is (-80, -70, -40, -10); (x, y) goes to (-y, x), which is (10, -80, 70, -40).
+    # From the middle the box is (-80, -70, -40, -10); (x, y) goes to (-y, x): (10, -80, 70, -40).
     photo = plain()
     photo[30:90, 20:60] = 255
     out, _, xyxy = moved_by([[0, -1, 100], [1, 0, 100]], (20, 30, 60, 90), photo=photo)
@@ -104,7 +105,8 @@ def test_a_photo_that_is_moved_away_leaves_grey_and_no_box():
 
 @pytest.mark.parametrize(("middle", "column", "seen"), [(-299.1, 0, -1), (499.1, -1, 0)])
 def test_the_last_sliver_of_a_photo_is_still_painted(middle, column, seen):
-    # At three times the size a photo's edge lies 0.9 pixels inside the output: it covers one column's centre.
+    # At three times the size a photo's edge lies 0.9 pixels inside the output and covers the centre
+    # of one column.
     photo = plain()
     photo[:, seen] = 255
     out, _, _ = moved_by([[3, 0, middle], [0, 3, 100]], photo=photo)
@@ -114,7 +116,8 @@ def test_the_last_sliver_of_a_photo_is_still_painted(middle, column, seen):
 
 @pytest.mark.parametrize("slant", [0, 1e-9], ids=["resize", "warp"])
 def test_a_photo_that_shrinks_is_averaged(slant):
-    # Five of eight columns are white, but bilinear at a quarter reads columns 1 and 2 of each four: three of four are.
+    # Five of eight columns are white, but bilinear at a quarter reads columns 1 and 2 of each four,
+    # of which three of four are.
     stripes = plain()
     stripes[:, ::2] = stripes[:, 1::8] = 200
     out, _, _ = moved_by([[0.25, slant, 100], [0, 0.25, 100]], photo=stripes)
@@ -222,3 +225,14 @@ def test_a_resize_and_a_warp_paint_the_same():
         turned, _, same_box = moved_by(affine, (20, 30, 60, 90), photo=ramp)
         assert np.mean(np.abs(upright.astype(int) - turned)) < 1.5, zoom
         np.testing.assert_allclose(box, same_box, atol=1)
+
+
+def test_a_mosaic_of_a_voc_photo_by_hand():
+    # S = 640: a photo of 375 x 500 becomes 480 x 640 and ends at (50, -20), so it begins at
+    # (-590, -500) from the middle; zoomed by 1.2 about (320, 320): 1.536 x - 388, 1.536 y - 280.
+    photo = scene(plain(375, 500), (300, 200, 400, 300), (0, 0, 100, 100))
+    corner, affine = np.array([50.0, -20.0]), np.array([[1.2, 0, 320], [0, 1.2, 320]])
+    sampled = SampledAugment((0, 1, 1, 1), corner, affine, SAME_COLOUR)
+    _, labels, xyxy = painted(sampled, photo, scene(plain(8, 8)), size=640)
+    assert labels.tolist() == [0]
+    np.testing.assert_allclose(xyxy, [[72.8, 27.2, 226.4, 180.8]], atol=1)

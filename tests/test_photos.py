@@ -1,4 +1,4 @@
-"""harness.images.photos: files become upright RGB arrays, and stay in memory while there is room."""
+"""harness.images.photos: files become upright RGB arrays, kept in memory while there is room."""
 
 import numpy as np
 import PIL.Image

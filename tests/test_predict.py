@@ -30,7 +30,7 @@ CLASSES = ("person", "airplane", "tv")
 
 
 class BrightSpot(Detector):
-    """Says one box: that of the white pixels of its input, as class 1, and an unsure one as class 2."""
+    """Gives the box of the white pixels of its input, surely as class 1, less so as class 2."""
 
     classes = CLASSES
     stride_max = 32
@@ -66,37 +66,41 @@ def photos(tmp_path):
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
 def test_boxes_come_back_in_the_photos_pixels_whatever_the_batch(photos, batch):
-    looked_at, ids, xyxy = photos
-    found = predict(BrightSpot(), looked_at, ids, size=320, batch=batch, conf_min=0.5)
-    assert found.image.tolist() == [0, 1, 2] and found.label.tolist() == [1, 1, 1]
-    np.testing.assert_allclose(found.xyxy, xyxy, atol=0.6)
+    images, ids, xyxy = photos
+    candidates = predict(BrightSpot(), images, ids, size=320, batch=batch, conf_min=0.5)
+    assert candidates.image.tolist() == [0, 1, 2] and candidates.label.tolist() == [1, 1, 1]
+    np.testing.assert_allclose(candidates.xyxy, xyxy, atol=0.6)
 
 
 def test_one_box_may_give_several_classes_and_the_best_are_kept(photos):
-    looked_at, ids, _ = photos
-    many = predict(BrightSpot(), looked_at, ids, size=320)
-    one = predict(BrightSpot(), looked_at, ids, size=320, candidates_max=1)
+    images, ids, _ = photos
+    many = predict(BrightSpot(), images, ids, size=320)
+    one = predict(BrightSpot(), images, ids, size=320, candidates_max=1)
     assert many.score[:2].tolist() == pytest.approx([0.9, 0.2]) and len(many) == 6
     assert one.score.tolist() == pytest.approx([0.9] * 3)
 
 
 def test_a_score_of_exactly_the_threshold_is_kept(photos):
-    looked_at, ids, _ = photos
-    assert len(predict(BrightSpot(), looked_at, ids, size=320, conf_min=0.9)) == 3
+    images, ids, _ = photos
+    assert len(predict(BrightSpot(), images, ids, size=320, conf_min=0.9)) == 3
 
 
 def test_wanted_classes_are_matched_by_meaning_and_the_others_dropped(photos):
-    looked_at, ids, _ = photos
-    found = predict(BrightSpot(), looked_at, ids, size=320, classes=("platelet", "tvmonitor"))
-    assert found.classes == ("platelet", "tvmonitor") and found.label.tolist() == [1, 1, 1]
+    images, ids, _ = photos
+    candidates = predict(BrightSpot(), images, ids, size=320, classes=("platelet", "tvmonitor"))
+    assert candidates.classes == ("platelet", "tvmonitor") and candidates.label.tolist() == [
+        1,
+        1,
+        1,
+    ]
     with pytest.raises(InputError, match="knows none of the classes platelet"):
-        predict(BrightSpot(), looked_at, ids, size=320, classes=("platelet",))
+        predict(BrightSpot(), images, ids, size=320, classes=("platelet",))
 
 
-def test_photos_without_a_finding_still_count(photos):
-    looked_at, ids, _ = photos
-    found = predict(BrightSpot(), looked_at, ids, size=320, conf_min=0.95)
-    assert found.image_ids == ids and len(found) == 0
+def test_photos_without_a_box_still_count(photos):
+    images, ids, _ = photos
+    candidates = predict(BrightSpot(), images, ids, size=320, conf_min=0.95)
+    assert candidates.image_ids == ids and len(candidates) == 0
 
 
 def test_a_device_that_is_not_there_is_named():
@@ -124,23 +128,23 @@ def test_a_gpu_is_fed_by_its_share_of_the_cores(monkeypatch):
 
 
 def small(most, seen):
-    """A look at images that a device with room for `most` of them can take; it writes down how many it was given."""
+    """A computation on a device with room for `most` images; `seen` notes how many it got."""
 
-    def look(images):
+    def compute(images):
         seen.append(len(images))
         if len(images) > most:
             raise torch.OutOfMemoryError
         return images * 2
 
-    return look
+    return compute
 
 
 def test_a_batch_is_halved_until_it_fits_and_stays_so():
     images, seen = torch.arange(7.0)[:, None], []
     for batch, fits, tried in ((7, 1, [7, 3, 1] + [1] * 6), (5, 2, [5, 2, 2, 2, 1]), (8, 7, [7])):
         seen.clear()
-        found, left = in_memory(small(fits, seen), images, batch)
-        assert torch.equal(found, images * 2) and seen == tried
+        outputs, left = in_memory(small(fits, seen), images, batch)
+        assert torch.equal(outputs, images * 2) and seen == tried
         assert left == max(
             size for size in (batch, batch // 2, batch // 4) if size <= fits or size == batch == 8
         )
@@ -149,7 +153,7 @@ def test_a_batch_is_halved_until_it_fits_and_stays_so():
 
 
 def test_prediction_goes_on_with_the_batch_that_fits(photos, monkeypatch):
-    looked_at, _, xyxy = photos
+    images, _, xyxy = photos
     forward, seen = BrightSpot.forward, []
 
     def cramped(self, images):
@@ -157,14 +161,14 @@ def test_prediction_goes_on_with_the_batch_that_fits(photos, monkeypatch):
         return forward(self, images)
 
     monkeypatch.setattr(BrightSpot, "forward", cramped)
-    alike = Photos(looked_at.paths[::2] * 2)
-    found = predict(BrightSpot(), alike, ("a", "b", "c", "d"), size=320, batch=2, conf_min=0.5)
+    alike = Photos(images.paths[::2] * 2)
+    candidates = predict(BrightSpot(), alike, ("a", "b", "c", "d"), size=320, batch=2, conf_min=0.5)
     assert seen == [2, 1, 1, 1, 1]
-    np.testing.assert_allclose(found.xyxy, np.tile(xyxy[::2], (2, 1)), atol=0.6)
+    np.testing.assert_allclose(candidates.xyxy, np.tile(xyxy[::2], (2, 1)), atol=0.6)
 
 
 def test_a_rough_trunk_says_how_far_it_moves_boxes(photos):
-    looked_at, _, _ = photos
+    images, _, _ = photos
     torch.manual_seed(0)
     model = YoloV5("n", CLASSES)
     for module in model.modules():
@@ -172,14 +176,14 @@ def test_a_rough_trunk_says_how_far_it_moves_boxes(photos):
             module.weight.data *= 3  # so that the photo reaches the heads
     for head in model.head.m:
         head.bias.data[:] = 0
-    told = {
-        dtype: moved_by(model, looked_at, size=160, precision=dtype)
+    lines = {
+        dtype: moved_by(model, images, size=160, precision=dtype)
         for dtype in (torch.float32, torch.bfloat16)
     }
-    assert "move by 0.0 of 160 pixels at most, their scores by 0.000" in told[torch.float32]
+    assert "move by 0.0 of 160 pixels at most, their scores by 0.000" in lines[torch.float32]
     assert (
-        told[torch.bfloat16].startswith("bfloat16 beside float32: the ")
-        and "by 0.000" not in told[torch.bfloat16]
+        lines[torch.bfloat16].startswith("bfloat16 beside float32: the ")
+        and "by 0.000" not in lines[torch.bfloat16]
     )
 
 
@@ -199,32 +203,32 @@ def truth_of(xyxy, *, difficult=False):
     )
 
 
-def beside(looked_at, truth):
-    return list(
-        beside_float32(Shifted(), looked_at.paths, truth, size=320, precision=torch.bfloat16)
-    )
+def beside(images, truth):
+    return list(beside_float32(Shifted(), images.paths, truth, size=320, precision=torch.bfloat16))
 
 
 def test_a_rough_trunk_says_what_it_costs_in_ap50(photos):
-    looked_at, _, xyxy = photos
-    moved, ap = beside(looked_at, truth_of(xyxy))
+    images, _, xyxy = photos
+    moved, ap = beside(images, truth_of(xyxy))
     assert (
         moved.startswith("bfloat16 beside float32: the 3 boxes of")
         and "move by 100.0 of 320 pixels" in moved
     )
-    told = "bfloat16 beside float32: AP50 is 0.0000 in place of 1.0000 (-1.0000) on 3 of 3 photos at 320 pixels"
-    assert ap == told
+    assert ap == (
+        "bfloat16 beside float32: AP50 is 0.0000 in place of 1.0000 (-1.0000) "
+        "on 3 of 3 photos at 320 pixels"
+    )
 
 
 @pytest.mark.parametrize(("count", "few"), [(7, 7), (50, 8), (239, 14), (600, 32)])
 def test_ap50_is_that_of_a_few_photos_evenly_over_the_split(photos, count, few):
-    looked_at, _, (box, *_) = photos
+    images, _, (box, *_) = photos
     paths, truth = (
-        np.full(count, looked_at.paths[1]),
+        np.full(count, images.paths[1]),
         np.tile(box + 50, (count, 1)),
     )  # found nowhere but at the few
     paths[np.arange(few) * count // few], truth[np.arange(few) * count // few] = (
-        looked_at.paths[0],
+        images.paths[0],
         box,
     )
     _, ap = beside(Photos(paths), truth_of(truth))
@@ -232,16 +236,19 @@ def test_ap50_is_that_of_a_few_photos_evenly_over_the_split(photos, count, few):
 
 
 def test_without_a_truth_that_counts_only_the_shift_is_said(photos):
-    looked_at, _, xyxy = photos
+    images, _, xyxy = photos
     empty = truth_of(xyxy).take(np.zeros(3, bool))
     for truth in (None, empty, truth_of(xyxy, difficult=True)):
-        (told,) = beside(looked_at, truth)
-        assert "boxes of score 0.25 or more" in told
+        (line,) = beside(images, truth)
+        assert "boxes of score 0.25 or more" in line
 
 
 @pytest.fixture
 def command(tmp_path, monkeypatch):
-    """A random checkpoint in w.pt, and a function that predicts a split of tiny data with words. -> lines on stderr."""
+    """A random checkpoint in w.pt, and a function that predicts a split of tiny data.
+
+    It takes words of the command line and gives the lines on stderr that compare precisions.
+    """
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     model = YoloV5("n", ("disc", "square"))
@@ -251,11 +258,11 @@ def command(tmp_path, monkeypatch):
     checkpoint.save(content, Path("w.pt"))
     write_tiny_voc(Path("data"))
 
-    def told(capsys, *words):
+    def compared(capsys, *words):
         assert main(["predict", "w.pt", "--out", "x.npz", *words]) == 0
         return [line for line in capsys.readouterr().err.splitlines() if "beside float32" in line]
 
-    return told
+    return compared
 
 
 def test_the_command_says_both_once_and_nothing_in_float32(command, capsys):
@@ -281,19 +288,19 @@ def test_of_several_processes_the_first_says_it_for_the_whole_split(command, cap
     words = ["--data", "data", "--precision", "bfloat16"]
     for rank, lines in ((0, 2), (1, 0)):
         monkeypatch.setattr(Shard, "of_this_process", lambda rank=rank: Shard(rank, 2))
-        told = command(capsys, *words)
-        assert len(told) == lines and all("4 photos" in line for line in told)
+        compared = command(capsys, *words)
+        assert len(compared) == lines and all("4 photos" in line for line in compared)
 
 
 def test_a_checkpoint_predicts_as_the_model_it_was_saved_from(photos, tmp_path):
-    looked_at, ids, _ = photos
+    images, ids, _ = photos
     recipe = checkpoint.Recipe("yolov5n", image_size=96)
     model = YoloV5("n", CLASSES).eval()
     content = checkpoint.describe(recipe, model) | {"state": model.state_dict()}
     checkpoint.save(content, tmp_path / "best.pt")
     loaded, again = checkpoint.load_detector(tmp_path)
     assert again == recipe and not list(tmp_path.glob("*.part"))
-    a, b = (predict(m, looked_at, ids, size=96, conf_min=0) for m in (model, loaded))
+    a, b = (predict(m, images, ids, size=96, conf_min=0) for m in (model, loaded))
     assert np.array_equal(a.xyxy, b.xyxy) and np.array_equal(a.score, b.score)
 
 
@@ -331,11 +338,11 @@ needs_shared = pytest.mark.skipif(
 def test_the_official_weights_give_their_golden_output_on_one_photo():
     model, recipe = checkpoint.load_detector(OFFICIAL)
     photo = SAMPLE / "JPEGImages" / "000004.jpg"
-    found = nms(
+    candidates = nms(
         predict(model, Photos([photo]), ("000004.jpg",), size=recipe.image_size, batch=1), 0.6
     )
-    best = found.take(np.argsort(-found.score, kind="stable")[:3])
-    assert [found.classes[i] for i in best.label] == ["car", "car", "traffic light"]
+    best = candidates.take(np.argsort(-candidates.score, kind="stable")[:3])
+    assert [candidates.classes[i] for i in best.label] == ["car", "car", "traffic light"]
     np.testing.assert_allclose(best.score, [0.8713, 0.7820, 0.7602], atol=1e-3)
     golden = [
         [358.33, 329.87, 500, 386.61],
@@ -350,13 +357,13 @@ def test_the_official_weights_give_their_golden_output_on_one_photo():
 def test_the_official_weights_reach_their_score_on_the_voc_sample():
     model, recipe = checkpoint.load_detector(OFFICIAL)
     sample = load_split(SAMPLE, "test")
-    found = predict(
+    candidates = predict(
         model,
         Photos(sample.photos),
         sample.truth.image_ids,
         classes=sample.truth.classes,
         size=recipe.image_size,
     )
-    assert voc_map(nms(found, 0.6, keep_max=300), sample.truth).map == pytest.approx(
+    assert voc_map(nms(candidates, 0.6, keep_max=300), sample.truth).map == pytest.approx(
         0.5337, abs=0.002
     )

@@ -1,4 +1,4 @@
-"""harness.inference.shard: processes that predict together leave the table that one alone leaves."""
+"""harness.inference.shard: several processes leave the table that one alone leaves."""
 
 import os
 import socket
@@ -50,8 +50,8 @@ def test_merging_the_shares_of_a_table_gives_it_back():
     for count in (1, 2, 3, 7):
         parts = []
         for rank in range(count):
-            mine = whole.take(whole.image % count == rank)
-            parts.append(table(ids[rank::count], mine.image // count, mine.score))
+            own = whole.take(whole.image % count == rank)
+            parts.append(table(ids[rank::count], own.image // count, own.score))
         again = merge(parts)
         assert again.image_ids == ids and np.array_equal(again.image, whole.image)
         assert np.array_equal(again.score, whole.score)
@@ -95,9 +95,9 @@ def started(words, count):
 
 def test_two_processes_leave_the_tables_that_one_leaves(words, tmp_path):
     processes = started([*words, "--out", str(tmp_path / "two" / "x.npz")], 2)
-    told = [process.communicate(timeout=240) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], told
-    assert "on 5 images" in told[0][0] and told[1][0] == ""
+    outputs = [process.communicate(timeout=240) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert "on 5 images" in outputs[0][0] and outputs[1][0] == ""
     assert main([*words, "--out", str(tmp_path / "one" / "x.npz")]) == 0
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert sorted(path.name for path in (tmp_path / "two").iterdir()) == names

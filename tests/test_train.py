@@ -1,4 +1,4 @@
-"""harness.training.train: rates, the run folder, and that an interrupted run ends with the same weights."""
+"""harness.training: rates, the run folder, and that a killed run ends with the same weights."""
 
 import functools
 import json
@@ -80,10 +80,10 @@ def test_a_run_leaves_its_folder_and_nothing_half_written(data, tmp_path):
     assert best == max(score for x in epochs for score in x["map"].values())
     model, recipe = checkpoint.load_detector(tmp_path / "r")
     assert model.classes == ("disc", "square") and recipe.image_size == 64
-    told = json.loads((tmp_path / "r" / "run.json").read_text())
+    origin = json.loads((tmp_path / "r" / "run.json").read_text())
     assert (
-        told["train"]["images"] == 8
-        and told["versions"]["torch"] == torch.__version__.split("+")[0]
+        origin["train"]["images"] == 8
+        and origin["versions"]["torch"] == torch.__version__.split("+")[0]
     )
 
 
@@ -105,7 +105,8 @@ from harness.training.train import train
 compute_deterministically()
 data, out = Path(sys.argv[1]), Path(sys.argv[2])
 train_set, val_set = load_split(data, "train"), load_split(data, "val")
-train(load_recipe("v5n", sys.argv[3:]), train_set, val_set, out, device=torch.device("cpu"), resume=True)
+recipe, cpu = load_recipe("v5n", sys.argv[3:]), torch.device("cpu")
+train(recipe, train_set, val_set, out, device=cpu, resume=True)
 """
 
 
@@ -280,7 +281,7 @@ def test_only_convolution_weights_decay():
 
 
 def test_the_average_follows_at_its_horizon():
-    # weights jump from 0 to 1 after the ramp: after a horizon's steps the average has come 1 - 1/e of the way
+    # Weights jump from 0 to 1 after the ramp; a horizon later the average is 1 - 1/e of the way.
     model = torch.nn.Linear(1, 1, bias=False)
     ema = Ema(model, horizon=50)
     for value, steps in ((0.0, 500), (1.0, 50)):

@@ -1,4 +1,4 @@
-"""harness.inference.views: every view says where a known box is, in the photo's pixels; joined views are candidates again."""
+"""harness.inference.views: every view finds a known box; joined views are candidates again."""
 
 import cv2
 import numpy as np
@@ -36,7 +36,7 @@ def test_the_standard_views_are_three_scales_and_a_flip():
     assert [view.name for view in parse_views("1, 1.25flip", 320, 32)] == ["320", "384flip"]
 
 
-def test_views_that_a_small_size_makes_the_same_are_looked_at_once():
+def test_views_that_a_small_size_makes_the_same_are_one():
     assert parse_views(STANDARD, 64, 32) == (View(64), View(64, mirrored=True))
     assert parse_views("0.1", 64, 32) == (View(32),)
 
@@ -61,7 +61,7 @@ def test_every_view_finds_a_known_box_where_it_is(tmp_path, shape, view):
     photo = np.zeros((h, w, 3), np.uint8)
     photo[xyxy[1] : xyxy[3], xyxy[0] : xyxy[2]] = 255
     cv2.imwrite(str(tmp_path / "a.png"), photo)
-    found = predict(
+    candidates = predict(
         BrightSpot(),
         Photos([tmp_path / "a.png"]),
         ("a",),
@@ -69,12 +69,13 @@ def test_every_view_finds_a_known_box_where_it_is(tmp_path, shape, view):
         mirrored=view.mirrored,
         conf_min=0.5,
     )
-    # A resized edge is grey for a pixel of the photo and for one of the network's input, and the stub counts white.
-    np.testing.assert_allclose(found.xyxy, [xyxy], atol=0.5 + max(h, w) / view.size)
+    # A resized edge is grey for a pixel of the photo and for one of the network's input; the stub
+    # counts white ones.
+    np.testing.assert_allclose(candidates.xyxy, [xyxy], atol=0.5 + max(h, w) / view.size)
 
 
 class Corner(BrightSpot):
-    """Says one box: x1, y1, x2, y2 = 3, 5, 20, 31 of whatever it is shown, unless it is shown the mirror image."""
+    """Gives the box (3, 5, 20, 31) of any photo, and of a mirrored one the mirrored box."""
 
     def forward(self, images):
         dark = images[:, 0, :, 0].mean(1) < images[:, 0, :, -1].mean(1)  # left darker than right
@@ -87,17 +88,17 @@ class Corner(BrightSpot):
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_a_mirrored_look_undoes_itself_to_the_last_bit_in_batches_too(tmp_path, batch):
+def test_a_mirrored_view_undoes_itself_to_the_last_bit_in_batches_too(tmp_path, batch):
     paths = [tmp_path / f"{i}.png" for i in range(3)]
     for (
         path
     ) in paths:  # 96 x 151: the grey border of 160 pixels is 4 on the left and 5 on the right
         cv2.imwrite(str(path), np.tile(np.arange(151, dtype=np.uint8)[None, :, None], (96, 1, 3)))
-    looks = [
+    tables = [
         predict(Corner(), Photos(paths), ("a", "b", "c"), size=160, mirrored=mirrored, batch=batch)
         for mirrored in (False, True)
     ]
-    assert len(looks[0]) == 6 and np.array_equal(looks[0].xyxy, looks[1].xyxy)
+    assert len(tables[0]) == 6 and np.array_equal(tables[0].xyxy, tables[1].xyxy)
 
 
 def test_joined_views_are_all_candidates_best_first_up_to_the_cap():
@@ -110,16 +111,16 @@ def test_joined_views_are_all_candidates_best_first_up_to_the_cap():
     assert len(join_views([one, two], 3000)) == len(one) + len(two)
 
 
-def test_nms_of_joined_views_keeps_the_better_of_two_looks_at_one_thing():
+def test_nms_of_joined_views_keeps_the_better_box_of_two_views():
     one, two = table((0, 0, 0.6, 0, 0, 10, 10)), table((0, 0, 0.7, 0, 0, 10, 11))
     assert nms(fuse_views([one, two], None, 3000), 0.5).score.tolist() == pytest.approx([0.7])
 
 
-def test_wbf_of_views_averages_two_looks_at_one_thing():
+def test_wbf_of_views_averages_the_boxes_of_two_views():
     one, two = table((0, 0, 0.6, 0, 0, 10, 10)), table((0, 0, 0.6, 0, 0, 10, 12))
-    found = fuse_views([one, two], "wbf", 3000)
-    np.testing.assert_allclose(found.xyxy, [[0, 0, 10, 11]], atol=1e-5)
-    assert found.score.tolist() == pytest.approx([0.6])
+    candidates = fuse_views([one, two], "wbf", 3000)
+    np.testing.assert_allclose(candidates.xyxy, [[0, 0, 10, 11]], atol=1e-5)
+    assert candidates.score.tolist() == pytest.approx([0.6])
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ def run(tmp_path):
     return tmp_path
 
 
-def test_the_command_writes_the_joined_table_and_one_a_view(run):
+def test_the_command_writes_the_joined_table_and_one_per_view(run):
     words = ["predict", str(run), "--images", str(run / "photo.png"), "--conf-min", "0", "--out"]
     assert main([*words, str(run / "x.npz"), "--tta", "--each"]) == 0
     views = [Detections.load(run / f"x-{name}.npz") for name in ("64", "64flip")]
