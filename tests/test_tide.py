@@ -112,6 +112,15 @@ def test_a_truth_that_nothing_is_near_is_missed():
     }
 
 
+def test_the_example_of_judge_is_true():
+    truth = truths((0, CAT, 0, 0, 10, 10))
+    named = ((CAT, 9), (CAT, 10), (CAT, 4), (DOG, 10), (DOG, 4))  # class and lower edge
+    on_cat = [(0, label, 0.9 - n / 10, 0, 0, 10, y2) for n, (label, y2) in enumerate(named)]
+    judged = verdicts(detections(*on_cat, (0, CAT, 0.1, 90, 0, 99, 9)), truth)
+    kinds = ["hit" if k == HIT else KINDS[k] for k in judged.kind]
+    assert kinds == ["hit", "duplicate", "localisation", "class", "both", "background"]
+
+
 @pytest.mark.parametrize(
     ("label", "y2", "expected"),
     [

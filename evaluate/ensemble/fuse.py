@@ -76,7 +76,9 @@ def fuse_tables(
 def thin(tables: Sequence[Detections], rule: FusionRule, *, names: Sequence[str] = ()) -> Pool:
     """All rows that take part, as `fuse_pool` wants them: above `skip_below`, after each's NMS."""
     names = names or [f"table {i}" for i in range(1, len(tables) + 1)]
+    # step 1
     rows = pool(tables, names, rule.skip_below)
+    # step 2
     if rule.first_iou == 1:
         return rows
     return joined(by_images(lambda block: _thinned(block, rule.first_iou), rows))
@@ -95,15 +97,16 @@ def _thinned(rows: Pool, iou_max: float) -> Pool:
 def fuse_pool(rows: Pool, rule: FusionRule, *, weights: Any = None) -> Fusion:
     """`fuse_tables` of what `thin` gave: for many rules and weights over the same tables."""
     weight = weight_matrix(weights, rows.models, len(rows.classes))
-    if rule.method != "wbf":
+    if rule.method != "wbf":  # scores stay scores: the largest weight of a class is 1
         weight = weight / np.where(weight.max(0) > 0, weight.max(0), 1)
 
+    # steps 3 and 4
     blocks = by_images(lambda block: _fused(block, weight, rule), rows)
     boxes, members = zip(*blocks, strict=True)
     image, label, xyxy, score = (np.concatenate(parts) for parts in zip(*boxes, strict=True))
     model, row, into = (np.concatenate(parts) for parts in zip(*members, strict=True))
 
-    # `into` counts from the first box of its block: shift it by the boxes of the blocks before.
+    # step 5: `into` counts from the first box of its block; add the boxes of the blocks before
     boxes_before = np.cumsum([0, *(len(columns[0]) for columns in boxes[:-1])])
     into += np.repeat(boxes_before, [len(columns[0]) for columns in members])
     dets = Detections(rows.image_ids, rows.classes, image, label, xyxy, score)
@@ -112,12 +115,14 @@ def fuse_pool(rows: Pool, rule: FusionRule, *, weights: Any = None) -> Fusion:
 
 def _fused(rows: Pool, weight: Array, rule: FusionRule) -> tuple[BoxColumns, MemberColumns]:
     """The boxes of a block of images, best first, and the rows that went into them."""
+    # step 3
     if (weight == 0).any():
         rows = rows.take(weight[rows.model, rows.label] > 0)
     rows = replace(rows, score=rows.score * weight[rows.model, rows.label])
     order, edges = rank_pool(rows)
     rows = rows.take(order)
 
+    # step 4
     if rule.method in ("wbf", "nmw"):
         return _merged(rows, edges, weight, rule)
     if rule.method == "nms":

@@ -7,7 +7,7 @@ already, classes are few, and equal scores are rare. So each image goes through 
 2. deal them out to their classes, in this order (a counting sort, which keeps the order)
 3. put equal scores in order by model, then by box (an insertion sort: hardly a row moves)
 
-Three rows of one image, class and score:
+Four rows of one image:
 
     after step 1   cat 0.9    dog 0.8    cat 0.8 of model 1    cat 0.8 of model 0
     after step 2   cat 0.9    cat 0.8 of model 1    cat 0.8 of model 0    dog 0.8

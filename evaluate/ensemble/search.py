@@ -134,8 +134,11 @@ def _best_single(tables: Sequence[Detections], truth: GroundTruth) -> tuple[int,
 
 
 def _chosen(trials: _Trials) -> tuple[FusionRule, Weights]:
-    """The ensemble that the choosing half takes: steps 2 to 4."""
+    """The ensemble that the choosing half takes."""
+    # steps 2 and 3
     rule, weights = _improved(trials, PLAIN, _selected(trials, PLAIN))
+
+    # step 4: the lead has to be certain
     equal: Weights = (1,) * len(trials.tables)
     lead, _ = difference_with_interval(
         trials.fused(PLAIN, equal), trials.fused(rule, weights), trials.truth
@@ -144,11 +147,11 @@ def _chosen(trials: _Trials) -> tuple[FusionRule, Weights]:
 
 
 def _selected(trials: _Trials, rule: FusionRule) -> Weights:
-    """How often each table is in the best of the ensembles that grow by the most helpful table."""
+    """Step 2: how often each table is in the best of the ensembles that grow one by one."""
     count = len(trials.tables)
     weights: Weights = (0,) * count
     grown = []
-    for _ in range(min(2 * count, MEMBERS_MAX)):
+    for _ in range(min(2 * count, MEMBERS_MAX)):  # also past the best: it may rise again
         larger = [_changed(weights, i, 1) for i in range(count)]
         weights = max(larger, key=lambda candidate: trials.map(rule, candidate))
         grown.append(weights)
@@ -156,7 +159,7 @@ def _selected(trials: _Trials, rule: FusionRule) -> Weights:
 
 
 def _improved(trials: _Trials, rule: FusionRule, weights: Weights) -> tuple[FusionRule, Weights]:
-    """The ensemble after every change of one thing that helps, round after round."""
+    """Step 3: the ensemble after every change of one thing that helps, round after round."""
     for _ in range(ROUNDS_MAX):
         before = trials.map(rule, weights)
         for changes in (
@@ -164,6 +167,7 @@ def _improved(trials: _Trials, rule: FusionRule, weights: Weights) -> tuple[Fusi
             [replace(rule, iou=iou) for iou in FUSION_IOUS],
             [replace(rule, members_iou=iou) for iou in THINNING_IOUS],
         ):
+            # of equals the first is taken, so a rule stays unless another is better
             rule = max(rule, *changes, key=lambda candidate: trials.map(candidate, weights))
         for i, step in product(range(len(weights)), (1, -1)):
             other = _changed(weights, i, step)

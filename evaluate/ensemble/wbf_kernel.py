@@ -46,7 +46,7 @@ def walk_wbf(
                 corner_sums[box], score_sum[box], row_count[box] = 0, 0, 0
             place[i] = start + box
 
-            # 2. the row moves the box: it is the mean of its rows by score (written out here, because
+            # 2. the row moves the box, which is the mean of its rows by score (written out here:
             # a call for each row costs 5 % of a fusion)
             score_sum[box] += score[i]
             row_count[box] += 1
@@ -95,8 +95,9 @@ def _fuse_scores(
     score_sum, row_count (n,) of the boxes; score, model, place (r,) of the rows; weight (M,).
     """
     n, models = len(score_sum), len(weight)
-    row_weight = np.zeros(n)  # weights of a box's rows, summed
-    present = np.zeros((n, models), np.bool_)  # models that a box has rows of
+
+    # Of each box: what its rows weigh, which models they are of, its best row's score.
+    row_weight, present = np.zeros(n), np.zeros((n, models), np.bool_)
     for i in range(len(score) - 1, -1, -1):
         scores[place[i]] = score[i]  # backwards: the best row, which is the first, remains
     for i in range(len(score)):
@@ -116,6 +117,7 @@ def _fuse_scores(
         if row_count[box] > 1:  # where the package keeps float32
             mean, row_weight[box] = np.float32(mean), np.float32(row_weight[box])
 
+        # what the models weigh that see the box, and those that do not
         present_weight, absent_weight = 0.0, 0.0
         for m in range(models):
             present_weight += weight[m] if present[box, m] else 0.0
