@@ -11,10 +11,12 @@ def iou(a_xyxy: Array, b_xyxy: Array) -> Array:
 
 
 def iou_rowwise(a_xyxy: Array, b_xyxy: Array) -> Array:
-    """Intersection over union of a's box with b's in the same place. (..., 4), (..., 4) -> (...) float64 in [0, 1].
+    """Intersection over union of each box of a with that of b in the same place.
 
-    A box without area has IoU 0 with every box, itself included. Float32 corners of integer pixels give a correctly
-    rounded ratio: an overlap of exactly one half is 0.5.
+    (..., 4), (..., 4) -> (...) float64 in [0, 1].
+
+    A box without area has IoU 0 with every box, itself included. Float32 corners of integer pixels
+    give a correctly rounded ratio: an overlap of exactly one half is 0.5.
     """
     ax1, ay1, ax2, ay2 = np.moveaxis(np.asarray(a_xyxy, np.float64), -1, 0)
     bx1, by1, bx2, by2 = np.moveaxis(np.asarray(b_xyxy, np.float64), -1, 0)

@@ -62,19 +62,19 @@ def weighted_average_precision(
     hits, resamples = weights.shape
     truths = np.maximum(positives, 1)
     precision = np.empty((hits, resamples))
-    found = np.zeros((len(prefix_ends) + 1, resamples), np.int64)  # row f: before prefix f
+    hits_upto = np.zeros((len(prefix_ends) + 1, resamples), np.int64)  # row f: before prefix f
     start = 0
     for f in range(len(prefix_ends)):
-        found[f + 1] = found[f]
+        hits_upto[f + 1] = hits_upto[f]
         for h in range(start, prefix_ends[f]):  # step 1
-            found[f + 1] += weights[h]
-            precision[h] = found[f + 1] / np.maximum(ranks[h], 1)
+            hits_upto[f + 1] += weights[h]
+            precision[h] = hits_upto[f + 1] / np.maximum(ranks[h], 1)
         start = prefix_ends[f]
 
     ap = np.zeros((len(prefix_ends), resamples))
     for f in range(len(prefix_ends)):
         best = np.zeros(resamples)
-        hits_here = found[f + 1]
+        hits_here = hits_upto[f + 1]
         for h in range(prefix_ends[f] - 1, -1, -1):
             best = np.maximum(best, precision[h])  # step 2
             if eleven_point:

@@ -84,8 +84,8 @@ def write_sweep(cells: Iterable[Cell], path: Path, by_class: Iterable[ClassCell]
 def read_thresholds(path: Path, classes: tuple[str, ...]) -> tuple[float | Array, float | Array]:
     """The conf and iou for `apply`: the best cell's or, if the file has them, each class's own.
 
-    The latter are (C,) both. Raises InputError for another file, and when it has lines for classes but not for all of
-    `classes`.
+    The latter are (C,) both. Raises InputError for another file, and when it has lines for classes
+    but not for all of `classes`.
     """
     cells, by_class = read_sweep(path)
     if not by_class:

@@ -17,16 +17,16 @@ class HeatMap:
     close: int  # cells other than the best that may be as good, by their intervals
 
     def heat(self, cell: Cell) -> float:
-        """1 at the best AP of the grid, 0 at the lowest, logarithmic between: most cells are close to the best."""
+        """From 1 at the best AP to 0 at the lowest; logarithmic: most are near the best."""
         return 1 - _log(self.best.map - cell.map) / (_log(self.widest) or 1)
 
 
 def heat_map(cells: list[Cell]) -> HeatMap:
     """The grid of its cells; a pair that was not swept has no cell."""
-    at = {(cell.conf, cell.iou): cell for cell in cells}
+    cell_of = {(cell.conf, cell.iou): cell for cell in cells}
     ious = sorted({cell.iou for cell in cells})
     rows = {
-        conf: [at.get((conf, iou)) for iou in ious]
+        conf: [cell_of.get((conf, iou)) for iou in ious]
         for conf in sorted({cell.conf for cell in cells})
     }
     best = best_cell(cells)
