@@ -1,14 +1,25 @@
 """Train a list of settings over several seeds and print the table of their scores.
 
-    python benchmarks/ablation.py PLAN.toml --data DATA --out FOLDER [--seeds 3] [--cores 0,1] [--only SETTING ...]
+    python benchmarks/ablation.py PLAN.toml --data DATA --out FOLDER
+        [--seeds 3] [--cores 0,1] [--only SETTING ...]
 
-A plan is a TOML file, a table a setting: `recipe` or `like` another setting, the recipe's keys that differ, `seeds`
-where other than --seeds, and `without`, an ingredient of the tuned loss to take out (WITHOUT below). A run that is
-there is not made again and one cut short goes on, so the script can be stopped and started at will. Each core trains
-a run of its own: two trainings of one thread get more done on two cores than one of two threads.
+A plan is a TOML file with one table per setting:
 
-Scores are in percent, at confidence 0.001 and NMS IoU 0.6, of the epoch with the best AP50 on val; the table gives
-mean and standard deviation over seeds, on val, which chose the epoch, and on test, which chose nothing.
+    [v5n]                       the setting's name
+    recipe = "v5n-few"          the recipe it starts from
+    epochs = 16                 keys of the recipe that differ
+    [without-ciou]
+    like = "v5n"                starts from another setting instead
+    seeds = 1                   where other than --seeds
+    without = "ciou"            an ingredient of the tuned loss to take out (WITHOUT below)
+
+A finished run is not made again and one cut short goes on, so the script can be stopped and started
+at will. Each core trains a run of its own: two trainings with one thread each get more done on two
+cores than one training with two threads.
+
+Scores are in percent, at confidence 0.001 and NMS IoU 0.6, of the epoch with the best AP50 on val;
+the table gives mean and standard deviation over seeds, on val, which chose the epoch, and on test,
+which chose nothing.
 """
 
 import argparse
@@ -35,15 +46,23 @@ Keys = dict[str, Any]
 CELL = ["--conf", "0.001", "--iou", "0.6"]
 
 
+# What can be taken out. Each function replaces a name in the module that uses it, for good: it runs
+# in the process of one training, just before the command line.
+
+
 def one_cell() -> None:
     """Only the cell of a truth's centre answers for it, not its neighbours."""
-    models.losses.match_by_ratio = lambda *given: models.assign.match_by_ratio(
-        *given[:-1], neighbours=False
+    models.losses.match_by_ratio = lambda *arguments: models.assign.match_by_ratio(
+        *arguments[:-1], neighbours=False
     )
 
 
 def one_anchor() -> None:
-    """Only the best anchor of all levels answers for a truth, in the cell of its centre."""
+    """Only the best anchor of all levels answers for a truth, in the cell of its centre.
+
+    The loss asks for the positives of one level after the other: the levels' matches are made
+    beforehand and handed out in that order.
+    """
 
     def loss(
         raw: Any, targets: Any, code: Any, anchors: Any, strides: Any, gains: Any, **options: Any
@@ -54,7 +73,7 @@ def one_anchor() -> None:
                 models.assign.stack_truths(targets), anchors, grids, strides
             )
         )
-        models.losses.match_by_ratio = lambda *given: next(matches)[0]
+        models.losses.match_by_ratio = lambda *arguments: next(matches)[0]
         return tuned(raw, targets, code, anchors, strides, gains, **options)
 
     tuned = models.losses.tuned_loss
@@ -127,14 +146,14 @@ def main() -> None:
 
 
 def _whole(plan: dict[str, Keys], name: str) -> Keys:
-    """A setting's keys with those of the setting it is like."""
+    """A setting's keys over those of the setting it is like."""
     keys = dict(plan[name])
     keys.pop("seeds", None)
     return _whole(plan, keys.pop("like")) | keys if "like" in keys else keys
 
 
 def run(seed: int, name: str, keys: Keys, data: Path, out: Path, cores: "Queue[int]") -> None:
-    """Train, predict and score one run, unless its score is there."""
+    """Train, predict and score one run on a free core, unless it has its score already."""
     folder = out / f"{name}-{seed}"
     if (folder / "score.json").exists():
         return
@@ -142,27 +161,10 @@ def run(seed: int, name: str, keys: Keys, data: Path, out: Path, cores: "Queue[i
     started = time.monotonic()
     try:
         recipe, without = keys.pop("recipe"), keys.pop("without", "")
-        given = [f"{key}={_text(value)}" for key, value in keys.items()]
-        train = ["train", recipe, *given, f"seed={seed}", "threads=1", "--data", str(data)]
+        changes = [f"{key}={_text(value)}" for key, value in keys.items()]
+        train = ["train", recipe, *changes, f"seed={seed}", "threads=1", "--data", str(data)]
         _harness(core, folder, [*train, "--out", str(folder), "--resume"], without)
-        scores = {}
-        for split in ("val", "test"):
-            found = folder / f"{split}.npz"
-            where = ["--data", str(data), "--split", split]
-            _harness(core, folder, ["predict", str(folder), *where, "--out", str(found)])
-            score = [
-                "score",
-                str(found),
-                *where,
-                *CELL,
-                "--json",
-                "--ledger",
-                str(folder / "ledger.sqlite"),
-            ]
-            scores[split] = json.loads(_harness(core, folder, score))["map"]
-        scores["test AP50-95"] = json.loads(_harness(core, folder, [*score, "--metric", "coco"]))[
-            "map"
-        ]
+        scores = _scores(core, folder, data)
         content = scores | {"minutes": (time.monotonic() - started) / 60}
         (folder / "score.json.part").write_text(json.dumps(content))
         os.replace(folder / "score.json.part", folder / "score.json")
@@ -171,8 +173,22 @@ def run(seed: int, name: str, keys: Keys, data: Path, out: Path, cores: "Queue[i
         cores.put(core)
 
 
+def _scores(core: int, folder: Path, data: Path) -> dict[str, float]:
+    """A trained run's mAP on val and test, and the COCO metric on test."""
+    scores = {}
+    for split in ("val", "test"):
+        table = str(folder / f"{split}.npz")
+        photos = ["--data", str(data), "--split", split]
+        _harness(core, folder, ["predict", str(folder), *photos, "--out", table])
+        ledger = ["--ledger", str(folder / "ledger.sqlite")]  # not the one of real runs
+        score = ["score", table, *photos, *CELL, "--json", *ledger]
+        scores[split] = json.loads(_harness(core, folder, score))["map"]
+    coco = json.loads(_harness(core, folder, [*score, "--metric", "coco"]))
+    return scores | {"test AP50-95": coco["map"]}
+
+
 def table(out: Path, names: list[str]) -> str:
-    """The scores that are there, as a Markdown table."""
+    """The scores of the finished runs, as a Markdown table."""
     lines = [
         "| setting | seeds | val AP50 | test AP50 | test AP50-95 | minutes a run |",
         "|---|---|---|---|---|---|",
@@ -200,20 +216,20 @@ def _text(value: Any) -> str:
 
 
 def _harness(core: int, folder: Path, arguments: list[str], without: str = "") -> str:
-    """Run `harness` on one core. -> what it printed; its progress goes to FOLDER.log."""
-    one = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "ABLATION_WITHOUT": without}
+    """Run `harness` on one core. -> its output; its progress goes to FOLDER.log."""
+    one_thread = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "ABLATION_WITHOUT": without}
     with open(folder.with_suffix(".log"), "a") as log:
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, __file__, *arguments],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=os.environ | one,
+            env=os.environ | one_thread,
             preexec_fn=lambda: os.sched_setaffinity(0, {core}),
         )
-    if done.returncode:
+    if process.returncode:
         raise SystemExit(f"{folder}: failed, {folder.with_suffix('.log')} says why")
-    return done.stdout
+    return process.stdout
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """DarkNet-53, the backbone of YOLOv3.
 
 Source: Redmon and Farhadi, "YOLOv3", 2018, https://arxiv.org/abs/1804.02767, table 1; slope and
-epsilon from Darknet's own code. Differs: no classifier; batch norm forgets at 0.03 a step, as
+epsilon from Darknet's own code. Differs: no classifier; batch norm forgets at 0.03 per step, as
 models/blocks.py does, for short trainings.
 """
 

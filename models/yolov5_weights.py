@@ -40,7 +40,7 @@ def _module(path: Path, content: Any) -> Stub:
     content = content if isinstance(content, dict) else {"model": content}
     module = content.get("model") if content.get("ema") is None else content["ema"]
     if not isinstance(module, Stub):
-        kind = f"there a {type(module).__name__}"
+        kind = f"an object of type {type(module).__name__}"
         held = kind if module is not None else [str(key) for key in content][:8]
         raise WeightsError(
             f"{path}: want a YOLOv5 checkpoint with a module under 'model', found {held}"

@@ -220,7 +220,7 @@ FOREIGN = {
     "pickle empty": "cannot be read as a checkpoint: KeyError: 5",
     "TorchScript": "something else or cut short",
     "tensor": r"found \['state_dict'\]",
-    "state": "found there a OrderedDict",
+    "state": "found an object of type OrderedDict",
     "nothing": r"found \['epoch', 'model', 'ema'\]",
     "other shapes": "349 tensors fit none",
     "other names": "names 2 classes and its heads have 3",
@@ -234,39 +234,39 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("what", FOREIGN)
-def test_foreign_files_are_refused_with_what_they_are(as_official, tmp_path, what):
+@pytest.mark.parametrize("case", FOREIGN)
+def test_foreign_files_are_refused_with_what_they_are(as_official, tmp_path, case):
     path = tmp_path / "w.pt"
     model = YoloV5("n", CLASSES)
     kinds = {"seg": "SegmentationModel", "cls": "ClassificationModel"}
     kind = (
         "ultralytics.nn.tasks.DetectionModel"
-        if "package" in what
-        else f"models.yolo.{kinds.get(what, 'Model')}"
+        if "package" in case
+        else f"models.yolo.{kinds.get(case, 'Model')}"
     )
-    if what == "other shapes":
+    if case == "other shapes":
         model.model["0"].conv = nn.Conv2d(3, 7, 6, bias=False)
-    elif what == "other names":
+    elif case == "other names":
         model.classes = CLASSES[:2]
-    elif what == "u":
+    elif case == "u":
         model.model["24"].dfl = nn.Conv2d(1, 1, 1)
-    elif what == "p6":
+    elif case == "p6":
         model.model["33"] = nn.Conv2d(1, 1, 1)
-    elif what == "before v6":
+    elif case == "before v6":
         model.model["0"].conv = nn.Sequential(OrderedDict(conv=nn.Conv2d(12, 16, 3)))
-    elif what == "fused":
+    elif case == "fused":
         model.model["0"].conv.bias = nn.Parameter(torch.zeros(16))
     content = as_official(model, kind)
-    if what == "state":
+    if case == "state":
         content["ema"] = content.pop("model").state_dict()
-    elif what == "nothing":
+    elif case == "nothing":
         content["model"] = None
-    torch.save({"state_dict": torch.zeros(3)} if what == "tensor" else content, path)
-    if what == "text":
+    torch.save({"state_dict": torch.zeros(3)} if case == "tensor" else content, path)
+    if case == "text":
         path.write_text("hello")
-    elif what == "cut":
+    elif case == "cut":
         path.write_bytes(path.read_bytes()[:5000])
-    elif what.startswith("pickle"):
+    elif case.startswith("pickle"):
         with zipfile.ZipFile(path, "w") as archive:
             starts = {
                 "cut": b"\x80\x02}q\x00(X",
@@ -277,12 +277,12 @@ def test_foreign_files_are_refused_with_what_they_are(as_official, tmp_path, wha
                 "odd": b"\x80\x02cpathlib\nPosixPath\n(K\x01K\x02u.",
                 "empty": b"\x80\x02h\x05.",
             }
-            archive.writestr("w/data.pkl", starts[what.split()[1]])
+            archive.writestr("w/data.pkl", starts[case.split()[1]])
             archive.writestr("w/version", b"3")
-    elif what == "TorchScript":
+    elif case == "TorchScript":
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("w/constants.pkl", b"")
-    with pytest.raises(WeightsError, match=f"w.pt.*{FOREIGN[what]}") as caught:
+    with pytest.raises(WeightsError, match=f"w.pt.*{FOREIGN[case]}") as caught:
         read_yolov5(path)
     assert "\n" not in str(caught.value) and "weights_only" not in str(caught.value)
 
