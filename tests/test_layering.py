@@ -90,9 +90,6 @@ ROOMS = {
         "__main__": "cli",
     },
 }
-# Files that are still to be mended, and are forgiven until then. In the end it is empty.
-NOT_YET = {"submit/csv/cells.py"}
-
 SLOW = {"torch", "torchvision", "matplotlib", "pandas", "numba", "pycocotools", "kaggle", "cv2"}
 SLOW |= {"tensorboard", "onnx", "onnxruntime", "openvino"}
 
@@ -139,7 +136,7 @@ def test_imports_between_rooms_point_one_way(package):
     wrong = []
     for file in files(package):
         _, here = room_of(file)
-        if here == "__init__" or file.relative_to(ROOT).as_posix() in NOT_YET:
+        if here == "__init__":
             continue
         for name in imported(file):
             other_package, other = room(name)
@@ -174,9 +171,8 @@ def test_numba_is_imported_in_kernels_alone():
         for file in files(package)
         if "numba" in {name.partition(".")[0] for name in imported(file)}
     }
-    # loops imports kernels for everyone else
-    allowed = NOT_YET | {"evaluate/loops.py"}
-    assert not {name for name in files_with_numba - allowed if not name.endswith("_kernel.py")}
+    files_with_numba -= {"evaluate/loops.py"}  # which imports kernels for everyone else
+    assert not {name for name in files_with_numba if not name.endswith("_kernel.py")}
 
 
 def test_kernels_are_imported_by_kernels_alone():
@@ -187,7 +183,6 @@ def test_kernels_are_imported_by_kernels_alone():
         for name in imported(file)
         if any(part.endswith("_kernel") for part in name.split("."))
         and not file.stem.endswith("_kernel")
-        and file.relative_to(ROOT).as_posix() not in NOT_YET
     ]
     assert not wrong
 

@@ -24,6 +24,7 @@ from submit.kaggle.poll import open_submissions, poll
 from submit.kaggle.submission import DEFAULT_RULES, SendRules, submit_and_wait
 from submit.ledger import Ledger, SubmissionRow
 
+SubmissionFile = Annotated[Path, Parameter(help="The submission (.csv).")]
 Sample = Annotated[
     Path | None, Parameter(help="sample_submission.csv: header, ids and their order.")
 ]
@@ -33,7 +34,7 @@ Slug = Annotated[
 
 
 def csv_command(
-    detections: Path,
+    detections: Annotated[Path, Parameter(help="A table (.npz).")],
     /,
     *,
     out: Annotated[Path, Parameter(help="The submission to write (.csv).")],
@@ -57,7 +58,7 @@ def csv_command(
 
 
 def check_command(
-    submission: Path,
+    submission: SubmissionFile,
     /,
     *,
     profile: ProfileName = DEFAULT,
@@ -76,7 +77,7 @@ def check_command(
 
 
 def submit_command(
-    submission: Path,
+    submission: SubmissionFile,
     /,
     *,
     competition: Slug,

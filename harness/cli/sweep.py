@@ -24,7 +24,7 @@ from harness.cli.options import (
 
 
 def sweep_command(
-    candidates: Path,
+    candidates: Annotated[Path, Parameter(help="A table of candidates (.npz).")],
     /,
     *,
     out: Annotated[Path, Parameter(help="The grid to write (.csv).")],
@@ -58,13 +58,13 @@ def sweep_command(
 
 
 def apply_command(
-    candidates: Path,
+    candidates: Annotated[Path, Parameter(help="A table of candidates (.npz).")],
     /,
     *,
     out: Annotated[Path, Parameter(help="The table of detections to write (.npz).")],
     sweep: Annotated[Path | None, Parameter(help="Take the best cell of this grid.")] = None,
-    conf: float | None = None,
-    iou: float | None = None,
+    conf: Annotated[float | None, Parameter(help="With --iou, in place of --sweep.")] = None,
+    iou: Annotated[float | None, Parameter(help="With --conf, in place of --sweep.")] = None,
     candidates_max: CandidatesMax = 3000,
     keep_max: KeepMax = 3000,
 ) -> None:

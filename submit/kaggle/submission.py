@@ -62,7 +62,7 @@ ROUNDING = 1e-9  # a gain of 0.05 may come out a little less in floating point
 
 @dataclass(frozen=True)
 class SendRules:
-    """When a file is sent. The fields are options of `harness submit`, their docstrings its help."""
+    """When a file is sent. Each field is an option of `harness submit`, its docstring the help."""
 
     min_gain: float = 0.0
     """By how much the local score must beat the best one submitted so far."""
