@@ -22,6 +22,7 @@ import numpy as np
 
 from evaluate.progress import Advance
 from evaluate.tracking.video_detections import FrameBoxes, VideoDetections
+from harness.cli.process import one_thread_per_photo
 from harness.images.photos import read_photo
 from harness.inference.backends import open_model
 from harness.video.annotate import annotate
@@ -163,6 +164,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--minutes", type=int, default=10)
     args = parser.parse_args()
+    one_thread_per_photo()  # as `harness video` does
     photos = sorted(args.photos.glob("*.jpg"))
 
     with tempfile.TemporaryDirectory() as name:
