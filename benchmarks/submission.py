@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/submission.py
 
-4950 images with 100 made-up boxes each in 20 classes. Seconds of CPU on one thread, medians of interleaved rounds after
-a first. Naive is what notebooks do: rows of f-strings through csv.writer, and pandas with `ast.literal_eval` on each
-cell (or str.split and float), nothing checked. Ours checks every cell, box and row; `read` knows the classes, `check`
-does not.
+4950 images with 100 made-up boxes each in 20 classes. Seconds of CPU on one thread, medians of
+interleaved rounds after a first. Naive is what notebooks do: rows of f-strings through csv.writer,
+and pandas with `ast.literal_eval` on each cell (or str.split and float), nothing checked. Ours
+checks every cell, box and row; `read` knows the classes, `check` does not.
 """
 
 import ast
@@ -32,7 +32,8 @@ SIZES = [(1000, 1000)] * IMAGES
 def main() -> None:
     dets, _ = made_up(IMAGES, BOXES)
     print(
-        "| profile | naive write | write | naive read | read | check | naive / write | naive / read |"
+        "| profile | naive write | write | naive read | read | check | naive / write | naive / "
+        "read |"
     )
     print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
@@ -78,7 +79,8 @@ def naively_written(dets: Detections, path: Path, listed: bool) -> None:
                     )
                 else:
                     boxes.append(
-                        f"{dets.label[row]} {dets.score[row]:.5f} {x1:.0f} {y1:.0f} {x2:.0f} {y2:.0f}"
+                        f"{dets.label[row]} {dets.score[row]:.5f} {x1:.0f} {y1:.0f} {x2:.0f} "
+                        f"{y2:.0f}"
                     )
             cell = (
                 [image + 1, dets.image_ids[image], str(boxes)]
@@ -102,7 +104,9 @@ def naively_read(path: Path, column: str, listed: bool) -> list[list[list[object
 
 
 def medians(*calls: Callable[[], object]) -> list[float]:
-    """Seconds of CPU each call takes: the medians of rounds in which they take turns, after a first."""
+    """Seconds of CPU each call takes: the medians of rounds in which they take turns, after a
+    first.
+    """
     times: list[list[float]] = [[] for _ in calls]
     for _ in range(ROUNDS + 1):
         for call, spent in zip(calls, times, strict=True):

@@ -1,9 +1,9 @@
 """Tables from and to the files of other tools, whichever format a path has.
 
-A file of boxes rarely stands alone: COCO results hold ids, the devkit's and YOLO's files hold names,
-and none of them lists the images without a box. So most formats need a Vocabulary beside them: which
-images and classes there are, taken from DATA or from a truth. A format is told by the suffix, and
-where two share one (.json, .csv), by how the file begins.
+A file of boxes rarely stands alone: COCO results hold ids, the devkit's and YOLO's files hold
+names, and none of them lists the images without a box. So most formats need a Vocabulary beside
+them: which images and classes there are, taken from DATA or from a truth. A format is told by the
+suffix, and where two share one (.json, .csv), by how the file begins.
 """
 
 import re
@@ -49,7 +49,7 @@ class Vocabulary:
     split: str = ""  # of data
 
     def sizes(self, image_ids: Sequence[str]) -> list[Size]:
-        """(height, width) of these photos. Raises InputError where there is no DATA to open them."""
+        """(height, width) of these photos. Raises InputError without a DATA that has them."""
         if self.data is None:
             raise InputError(
                 "boxes are normalized coordinates: want --data DATA --split SPLIT, for the photos' "
@@ -101,8 +101,8 @@ def read_table(
     """Detections or a truth from any of the formats.
 
     A .csv is a submission if `profile` is given, or if it has the default profile's header. COCO
-    results, the devkit's and YOLO's files need `vocabulary`: they do not say which images were looked
-    at. Raises InputError, for bad rows BadRows.
+    results, the devkit's and YOLO's files need `vocabulary`: they do not say which images were
+    looked at. Raises InputError, for bad rows BadRows.
     """
     if path.is_dir():
         return _read_folder(path, _required(vocabulary, path))
@@ -135,8 +135,8 @@ def write_table(
 ) -> None:
     """Write `table` whole or not at all, in `format` or else as the suffix says.
 
-    Files of the devkit are named comp4_det_SPLIT_CLASS.txt. COCO's numbers are those of `vocabulary`,
-    else the table's own. Raises InputError for a format that cannot hold the table.
+    Files of the devkit are named comp4_det_SPLIT_CLASS.txt. COCO's numbers are those of
+    `vocabulary`, else the table's own. Raises InputError for a format that cannot hold the table.
     """
     form = format or BY_SUFFIX.get(path.suffix.lower())
     if isinstance(table, GroundTruth) and form in ("submission", "devkit"):
@@ -165,8 +165,8 @@ def write_table(
             write_yolo(table, path, _required(vocabulary, path).sizes(table.image_ids))
         case _:
             raise InputError(
-                f"{path}: want a name with {', '.join(BY_SUFFIX)}, or --format devkit or yolo for a "
-                "folder"
+                f"{path}: want a name with {', '.join(BY_SUFFIX)}, "
+                "or --format devkit or yolo for a folder"
             )
 
 

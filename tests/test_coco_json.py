@@ -1,4 +1,6 @@
-"""evaluate.exchange.coco_json: rows by hand, round trips, the score in pycocotools, every offender named."""
+"""evaluate.exchange.coco_json: rows by hand, round trips, the score in pycocotools, every offender
+named.
+"""
 
 import contextlib
 import io

@@ -1,4 +1,6 @@
-"""harness.convert: each format is vocabulary by its name or content, and speaks of the images of DATA or of a truth."""
+"""harness.convert: each format is vocabulary by its name or content, and speaks of the images of
+DATA or of a truth.
+"""
 
 import json
 import subprocess
@@ -35,7 +37,9 @@ def voc(tmp_path_factory):
 
 @pytest.fixture
 def dets(voc):
-    """What is there, found with other scores, the last photo left out; by image and falling score, as a submission."""
+    """What is there, found with other scores, the last photo left out; by image and falling score,
+    as a submission.
+    """
     truth = load_split(voc, "val").truth
     columns = (truth.image_ids, truth.classes, truth.image, truth.label, truth.xyxy)
     return Detections(*columns, np.linspace(0.75, 0.5, len(truth))).take(truth.image < 2)

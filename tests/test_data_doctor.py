@@ -1,4 +1,4 @@
-"""The doctor: a healthy set has no findings, each injury has its own, and nothing makes it raise."""
+"""The doctor: a healthy set has no problems, each injury has its own, nothing makes it raise."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ from PIL import Image
 
 from evaluate.exceptions import InputError
 from harness.data.dataset import load_split
-from harness.data.doctor import diagnose
+from harness.data.doctor import check_dataset
 from tests.test_data_formats import (
     FORMATS,
     WRITE,
@@ -27,12 +27,13 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_healthy_set_has_no_problem_and_is_counted(tmp_path, kind):
-    found = diagnose(WRITE[kind](tmp_path))
-    assert found.problems == () and found.classes == ("cat", "dog", "person")
-    val = found.splits["val"]
+    checked = check_dataset(WRITE[kind](tmp_path))
+    assert checked.problems == () and checked.classes == ("cat", "dog", "person")
+    val = checked.splits["val"]
     assert (val.photos, val.without_objects, val.objects, val.difficult) == (3, 1, 3, 0)
     assert val.per_class == {"cat": 1, "dog": 1, "person": 1}
-    # areas 40*20 = 800, 10*10 = 100 and 32*24 = 768 are all below 32*32 = 1024; widths 10, 32, 40; heights 10, 20, 24
+    # areas 40*20 = 800, 10*10 = 100 and 32*24 = 768 are all below 32*32 = 1024; widths 10, 32, 40;
+    # heights 10, 20, 24
     assert (val.small, val.medium, val.large, val.median_width, val.median_height) == (
         3,
         0,
@@ -48,7 +49,8 @@ def turned_photo(root):
     Image.new("RGB", (40, 20)).save(root / "JPEGImages/a.jpg", exif=exif)
 
 
-# what is done to the tiny set, the severity, file and line of the one finding, a part of what it says
+# what is done to the tiny set, the severity, file and line of the one finding, a part of what it
+# says
 INJURIES = [
     (
         "voc",
@@ -172,7 +174,7 @@ def test_an_injury_is_found_with_its_file_and_line(
     tmp_path, kind, injure, severity, file, line, what
 ):
     injure(WRITE[kind](tmp_path) or tmp_path)
-    problems = diagnose(tmp_path).problems
+    problems = check_dataset(tmp_path).problems
     assert len(problems) == (severity is not None)
     for problem in problems:
         assert (problem.severity, problem.file, problem.line) == (
@@ -186,16 +188,19 @@ def test_an_injury_is_found_with_its_file_and_line(
 @pytest.mark.parametrize("kind, injure, message", FAULTS)
 def test_what_the_loader_refuses_the_doctor_calls_an_error(tmp_path, kind, injure, message):
     injure(WRITE[kind](tmp_path) or tmp_path)
-    found = diagnose(tmp_path)
-    assert found.errors
-    json.dumps(found.as_dict())
+    checked = check_dataset(tmp_path)
+    assert checked.errors
+    json.dumps(checked.as_dict())
 
 
 def test_a_missing_photo_does_not_hide_what_else_is_wrong(tmp_path):
     write_voc(tmp_path)
     (tmp_path / "JPEGImages/a.jpg").unlink()
     a_xml((5, 5, 5, 9))(tmp_path)
-    assert [problem.severity for problem in diagnose(tmp_path).problems] == ["error", "warning"]
+    assert [problem.severity for problem in check_dataset(tmp_path).problems] == [
+        "error",
+        "warning",
+    ]
 
 
 def test_photos_in_two_splits_are_found_but_trainval_and_other_ways_to_split_are_not(tmp_path):
@@ -209,7 +214,7 @@ def test_photos_in_two_splits_are_found_but_trainval_and_other_ways_to_split_are
         write_text(tmp_path / f"ImageSets/Main/{name}.txt", "\n".join(stems.split()))
     write_text(tmp_path / "ImageSets/Main/val.txt", "a\nb\n")
     a_xml((5, 5, 5, 9))(tmp_path)  # in val, trainval and report_train, said once
-    boxes, splits = diagnose(tmp_path).problems
+    boxes, splits = check_dataset(tmp_path).problems
     assert (
         "no area" in boxes.what
         and splits.what == "splits test and val share 1 photos, such as b.jpg"
@@ -221,7 +226,7 @@ def test_one_photo_under_two_names_is_found(tmp_path):
     shutil.copy(tmp_path / "JPEGImages/a.jpg", tmp_path / "JPEGImages/z.jpg")
     write_text(tmp_path / "Annotations/z.xml", xml("z.jpg", (40, 20), ""))
     write_text(tmp_path / "ImageSets/Main/train.txt", "z\n")
-    (problem,) = diagnose(tmp_path).problems
+    (problem,) = check_dataset(tmp_path).problems
     assert problem.what.startswith("the same photo as ") and problem.severity == "warning"
 
 
@@ -231,7 +236,7 @@ def test_a_png_cut_short_is_found(tmp_path):
     cut("JPEGImages/d.png", 0.5)(tmp_path)
     write_text(tmp_path / "Annotations/d.xml", xml("d.png", (64, 64), ""))
     write_text(tmp_path / "ImageSets/Main/val.txt", "d\n")
-    (problem,) = diagnose(tmp_path).problems
+    (problem,) = check_dataset(tmp_path).problems
     assert problem.severity == "error" and "cannot be decoded" in problem.what
 
 
@@ -245,19 +250,19 @@ def test_box_sizes_are_told_by_cocos_borders(tmp_path):
     write_voc(tmp_path, tiny={"a.jpg": ((100, 100), [])})
     body = "".join(xml_object("cat", box, difficult=int(i == 0)) for i, box in enumerate(boxes))
     write_text(tmp_path / "Annotations/a.xml", xml("a.jpg", (100, 100), body))
-    val = diagnose(tmp_path).splits["val"]
+    val = check_dataset(tmp_path).splits["val"]
     assert (val.small, val.medium, val.large, val.difficult) == (1, 2, 1, 1)
 
 
 def test_the_findings_are_printed_for_people_and_for_machines(tmp_path):
     a_xml((1, 1, 9, 9), (5, 5, 5, 9))(write_voc(tmp_path) and tmp_path)
     (tmp_path / "JPEGImages/b.jpg").unlink()
-    found = diagnose(tmp_path)
-    lines = found.lines()
+    checked = check_dataset(tmp_path)
+    lines = checked.lines()
     assert lines[0].split() == ["val"] and lines[1].split() == ["photos", "3"]
     assert [line.split(":")[0] for line in lines[-3:-1]] == ["error", "warning"]
     assert lines[-1] == f"{tmp_path}: 1 errors, 1 warnings"
-    told = json.loads(json.dumps(found.as_dict()))
+    told = json.loads(json.dumps(checked.as_dict()))
     assert told["errors"] == 1 and told["splits"]["val"]["per_class"] == {
         "cat": 1,
         "dog": 0,
@@ -282,7 +287,7 @@ def test_damaged_bytes_anywhere_never_raise_anything_but_an_input_error(tmp_path
         for at in rng.integers(0, len(content) or 1, 3) if content else ():
             content[at] = rng.integers(256)
         path.write_bytes(content[: rng.integers(len(content) + 1)] if trial % 2 else content)
-        errors = diagnose(tmp_path / "hurt").errors
+        errors = check_dataset(tmp_path / "hurt").errors
         try:
             load_split(tmp_path / "hurt", "val")
         except InputError:
@@ -291,11 +296,11 @@ def test_damaged_bytes_anywhere_never_raise_anything_but_an_input_error(tmp_path
 
 @pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared/data")
 def test_bccd_has_two_boxes_without_area():
-    found = diagnose(SHARED / "bccd")
+    checked = check_dataset(SHARED / "bccd")
     at = sorted(
         (Path(problem.file).stem, problem.line)
-        for problem in found.problems
+        for problem in checked.problems
         if "no area" in problem.what
     )
     assert at == [("BloodImage_00338", 158), ("BloodImage_00343", 50)]
-    assert found.errors == () and found.splits["trainval"].objects == 3941
+    assert checked.errors == () and checked.splits["trainval"].objects == 3941

@@ -175,12 +175,12 @@ def voc_site(server, tmp_path, monkeypatch):
 
 def test_voc2007_is_fetched_unpacked_and_split(voc_site, tmp_path):
     out = tmp_path / "data"
-    assert voc2007.fetch(out) == out / "VOC2007"
+    assert voc2007.fetch_voc2007(out) == out / "VOC2007"
     assert sorted(path.name for path in out.iterdir()) == ["VOC2007", "test.tar", "trainval.tar"]
     assert open_data(out).splits == ("report_train", "report_val", "test", "trainval")
     data = load_split(out, "test")
     assert data.truth.image_ids == ("c.jpg",) and len(data.truth.classes) == 20
-    voc2007.fetch(out)
+    voc2007.fetch_voc2007(out)
     assert len(voc_site.asked) == 2  # nothing is fetched twice
 
 
@@ -189,7 +189,7 @@ def test_voc2007_uses_archives_placed_by_hand(voc_site, tmp_path):
     out.mkdir()
     for name, content in voc_site.files.items():
         (out / name[1:]).write_bytes(content)
-    voc2007.fetch(out)
+    voc2007.fetch_voc2007(out)
     assert voc_site.asked == [] and load_split(out, "trainval").truth.image_ids == (
         "a.jpg",
         "b.jpg",

@@ -41,14 +41,20 @@ def write_text(path: Path, text: str) -> Path:
 
 def xml(name: str, size: tuple[int, int], objects: str) -> str:
     return (
-        f"<annotation>\n<filename>{name}</filename>\n<size><width>{size[0]}</width><height>{size[1]}</height>"
+        f"<annotation>\n<filename>{name}</filename>\n"
+        f"<size><width>{size[0]}</width><height>{size[1]}</height>"
         f"<depth>3</depth></size>\n{objects}</annotation>\n"
     )
 
 
 def xml_object(name: str, corners: tuple[float, ...], difficult: int = 0) -> str:
     box = "".join(f"<{k}>{v}</{k}>" for k, v in zip(("xmin", "ymin", "xmax", "ymax"), corners))
-    return f"<object>\n<name>{name}</name>\n<difficult>{difficult}</difficult>\n<bndbox>{box}</bndbox>\n</object>\n"
+    lines = (
+        f"<name>{name}</name>",
+        f"<difficult>{difficult}</difficult>",
+        f"<bndbox>{box}</bndbox>",
+    )
+    return "\n".join(["<object>", *lines, "</object>\n"])
 
 
 def write_voc(root: Path, split: str = "val", tiny=TINY) -> Path:
@@ -103,7 +109,8 @@ def write_yolo(root: Path) -> Path:
         (w, h), lines = size, []
         for n, (x1, y1, x2, y2) in objects:
             lines.append(
-                f"{NAMES.index(n)} {(x1 + x2) / 2 / w} {(y1 + y2) / 2 / h} {(x2 - x1) / w} {(y2 - y1) / h}\n"
+                f"{NAMES.index(n)} {(x1 + x2) / 2 / w} {(y1 + y2) / 2 / h} {(x2 - x1) / w} "
+                f"{(y2 - y1) / h}\n"
             )
         write_text(root / "labels/val" / f"{Path(name).stem}.txt", "".join(lines))
     write_text(root / "data.yaml", f"path: .\nval: images/val\nnames: [{', '.join(NAMES)}]\n")
@@ -182,7 +189,8 @@ def test_yolo_shares_are_of_the_turned_photo(tmp_path):
 
 def test_voc_difficult_objects_are_kept_and_parts_are_not_objects(tmp_path):
     write_voc(tmp_path)
-    part = "<part><name>head</name><bndbox><xmin>2</xmin><ymin>2</ymin><xmax>3</xmax><ymax>3</ymax></bndbox></part>"
+    corners = "<xmin>2</xmin><ymin>2</ymin><xmax>3</xmax><ymax>3</ymax>"
+    part = f"<part><name>head</name><bndbox>{corners}</bndbox></part>"
     body = xml_object("person", (1, 1, 9, 9), difficult=1).replace("</object>", part + "</object>")
     write_text(tmp_path / "Annotations/b.xml", xml("b.jpg", (30, 50), body))
     truth = load_split(tmp_path, "val").truth

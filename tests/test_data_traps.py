@@ -89,8 +89,8 @@ FAULTS = [
     ("voc", write("JPEGImages/a.jpg", "a web page"), r"a.jpg: not a photo"),
     ("voc", write("ImageSets/Main/val.txt", "a\nb\na\n"), r"val.txt:3: a is listed twice"),
     ("voc", write("ImageSets/Main/val.txt", "\n"), r"split val lists no photo"),
-    ("voc", write("classes.txt", "cat\ncat\n"), r"classes.txt: want one class a line, each once"),
-    ("voc", write("classes.txt", ""), r"classes.txt: want one class a line.*found none"),
+    ("voc", write("classes.txt", "cat\ncat\n"), r"classes.txt: want one class per line, each once"),
+    ("voc", write("classes.txt", ""), r"classes.txt: want one class per line.*found none"),
     ("list", write("val.txt", "a.jpg 1 1 9 9 3\n"), r"val.txt:1: class 3 is not in 0..2"),
     ("list", write("val.txt", "a.jpg\nb.jpg 1 1 9 9 -1\n"), r"val.txt:2: class -1 is not in 0..2"),
     (

@@ -110,7 +110,8 @@ def test_every_bad_row_of_a_frame_is_named_by_its_index():
     frame.loc[10, "image_id"], frame.loc[30, "difficult"], frame.loc[30, "xmin"] = 1, None, 9
     assert problems(from_frame, GroundTruth, frame) == [
         "row 10: unknown image: 1 cat False 1.0 2.0 3.0 4.0",
-        "row 30: the box is inside out, want true or false for difficult: a cat None 9.0 2.0 3.0 4.0",
+        "row 30: the box is inside out, want true or false for difficult: a cat None 9.0 2.0 3.0 "
+        "4.0",
     ]
     with pytest.raises(
         InputError, match="want columns image_id, class, score, .*; score is missing"

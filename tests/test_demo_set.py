@@ -12,7 +12,7 @@ from evaluate.exceptions import InputError
 from harness.data import demo, demo_shapes
 from harness.data.dataset import load_split, open_data
 from harness.data.demo import draw_scene, make_demo
-from harness.data.doctor import diagnose
+from harness.data.doctor import check_dataset
 from tests.progress import Tasks
 
 
@@ -47,8 +47,8 @@ def test_asking_for_more_photos_keeps_the_first_ones(small, tmp_path):
 
 
 def test_it_loads_with_no_finding_and_every_class(small):
-    found = diagnose(small)
-    assert found.problems == () and found.classes == (
+    checked = check_dataset(small)
+    assert checked.problems == () and checked.classes == (
         "fish",
         "kite",
         "leaf",
@@ -59,7 +59,7 @@ def test_it_loads_with_no_finding_and_every_class(small):
     assert open_data(small).splits == ("test", "train", "val")
     data = load_split(small, "train")
     assert len(data.photos) == 30 and data.skipped == ()
-    assert all(found.splits["train"].per_class.values())
+    assert all(checked.splits["train"].per_class.values())
     widths, heights = (data.truth.xyxy[:, 2:] - data.truth.xyxy[:, :2]).T
     assert 5 <= min(widths.min(), heights.min()) and max(widths.max(), heights.max()) <= 170
 
@@ -78,7 +78,8 @@ def test_every_box_lies_inside_its_photo_and_truncated_ones_touch_its_border(sma
 
 
 def test_a_box_is_the_tight_one_of_the_pixels_inside_the_photo(monkeypatch):
-    # a patch of 20 x 20 with a thing on its columns 4..15 and rows 6..9: a box of 12 x 4, unless the border cuts it
+    # a patch of 20 x 20 with a thing on its columns 4..15 and rows 6..9: a box of 12 x 4, unless
+    # the border cuts it
     patch = np.zeros((20, 20, 5), np.uint8)
     patch[6:10, 4:16, 3] = 255
     patch[6:10, 4:16, :3] = (0, 0, 255)

@@ -52,22 +52,22 @@ def test_devkit_files_come_back_bit_by_bit_by_class(tmp_path, dets):
 def test_every_bad_devkit_line_is_named(tmp_path):
     cat = saved(
         tmp_path / "comp4_det_test_cat.txt",
-        "a 0.5 1 1 5 5\na 0.5 1 1 5\nz 0.5 1 1 5 5\na nan 1 1 5 5\na 0.5 1 inf 5 5\n\na x 6 1 4 5\na 0.5 1 1 1e39 5\n",
+        "a 0.5 1 1 5 5\na 0.5 1 1 5\nz 0.5 1 1 5 5\na nan 1 1 5 5\na 0.5 1 inf 5 5\n\na x 6 1 4 5\n"
+        "a 0.5 1 1 1e39 5\n",
     )
     cow = saved(tmp_path / "comp4_det_test_cow.txt", "")
-    assert (
-        problems(read_devkit, tmp_path, ["a"], ["cat", "dog"])
-        == [
-            f"{cow}: unknown class 'cow'",
-            f"{tmp_path}/comp4_det_test_dog.txt: there is no such file",
-            f"{cat}:2: want image score xmin ymin xmax ymax, there is 'a 0.5 1 1 5'",
-            f"{cat}:3: unknown image: z 0.5 1.0 1.0 5.0 5.0",
-            f"{cat}:4: want a score from 0 to 1: a nan 1.0 1.0 5.0 5.0",
-            f"{cat}:5: want four finite numbers for the box, the box is inside out: a 0.5 1.0 inf 5.0 5.0",
-            f"{cat}:7: the box is inside out, want a score from 0 to 1: a nan 6.0 1.0 4.0 5.0",
-            f"{cat}:8: want four finite numbers for the box: a 0.5 1.0 1.0 1e+39 5.0",  # finite, but not as float32
-        ]
-    )
+    assert problems(read_devkit, tmp_path, ["a"], ["cat", "dog"]) == [
+        f"{cow}: unknown class 'cow'",
+        f"{tmp_path}/comp4_det_test_dog.txt: there is no such file",
+        f"{cat}:2: want image score xmin ymin xmax ymax, there is 'a 0.5 1 1 5'",
+        f"{cat}:3: unknown image: z 0.5 1.0 1.0 5.0 5.0",
+        f"{cat}:4: want a score from 0 to 1: a nan 1.0 1.0 5.0 5.0",
+        f"{cat}:5: want four finite numbers for the box, the box is inside out: a 0.5 1.0 inf 5.0 "
+        "5.0",
+        f"{cat}:7: the box is inside out, want a score from 0 to 1: a nan 6.0 1.0 4.0 5.0",
+        # finite, but not as float32
+        f"{cat}:8: want four finite numbers for the box: a 0.5 1.0 1.0 1e+39 5.0",
+    ]
 
 
 def test_names_that_the_devkit_files_cannot_hold_are_all_named_and_nothing_is_written(tmp_path):

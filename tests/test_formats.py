@@ -1,4 +1,6 @@
-"""submit.csv.formats: the CSV by hand, round trips, and every trap that a submission has fallen into."""
+"""submit.csv.formats: the CSV by hand, round trips, and every trap that a submission has fallen
+into.
+"""
 
 import csv
 
@@ -48,7 +50,8 @@ def test_the_file_to_the_byte(tmp_path):
     write_submission(dets, tmp_path / "new" / "s.csv")
     assert (tmp_path / "new" / "s.csv").read_bytes().decode() == (
         f"{HEADER}"
-        "1,a,\"[['dog', 0.91235, 48.00, 240.00, 195.00, 371.13], ['cat', 0.25000, 1.00, 1.00, 1.00, 1.00]]\"\n"
+        "1,a,\"[['dog', 0.91235, 48.00, 240.00, 195.00, 371.13], ['cat', 0.25000, 1.00, 1.00, "
+        '1.00, 1.00]]"\n'
         "2,b,[]\n"
     )
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["s.csv"]
@@ -223,7 +226,8 @@ def test_every_bad_row_is_reported_at_once_by_its_line(tmp_path):
         + "7,e,[],\n",
     )
     assert problems(path, ["dog"], image_ids=list("abcdefg")) == [
-        "line 2, id 1, image a: box 1 of 1: want a score from 0 to 1, there is ['dog', 2, 1, 1, 5, 5]",
+        "line 2, id 1, image a: box 1 of 1: want a score from 0 to 1, there is ['dog', 2, 1, 1, 5, "
+        "5]",
         "line 5, id 3, image a: the image is on line 2 already",
         "line 6, id 2, image c: the id is on line 3 already",
         "line 7, id 9, image d: want an id from 1 to 7",

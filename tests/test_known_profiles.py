@@ -1,4 +1,6 @@
-"""The known profiles: each file to the byte, its way back, and what is wrong with a cell or row of its kind."""
+"""The known profiles: each file to the byte, its way back, and what is wrong with a cell or row of
+its kind.
+"""
 
 from dataclasses import replace
 
@@ -17,13 +19,15 @@ CAT, DOG, OTHER = (0, 0, 100, 50), (20.4, 10, 60, 90), (5, 10, 30, 50)
 FILES = {
     "voc-list": (
         "id,image_id,prediction_list\n"
-        "1,a.png,\"[['cat', 0.90000, 1.00, 1.00, 100.00, 50.00], ['dog', 0.50000, 21.40, 11.00, 60.00, 90.00]]\"\n"
+        "1,a.png,\"[['cat', 0.90000, 1.00, 1.00, 100.00, 50.00], ['dog', 0.50000, 21.40, 11.00, "
+        '60.00, 90.00]]"\n'
         "2,b.png,\"[['dog', 0.25000, 6.00, 11.00, 30.00, 50.00]]\"\n"
         "3,c.png,[]\n"
     ),
     "open-images": (
         "ImageId,PredictionString\n"
-        "a,cat 0.90000 0.000000 0.000000 0.500000 0.500000 dog 0.50000 0.102000 0.100000 0.300000 0.900000\n"
+        "a,cat 0.90000 0.000000 0.000000 0.500000 0.500000 dog 0.50000 0.102000 0.100000 0.300000 "
+        "0.900000\n"
         "b,dog 0.25000 0.100000 0.200000 0.600000 1.000000\n"
         "c,\n"
     ),
@@ -40,11 +44,13 @@ FILES = {
         "c_image,none 1 0 0 1 1\n"
     ),
     "global-wheat": (
-        "image_id,PredictionString\na,0.90000 0 0 100 50 0.50000 20 10 40 80\nb,0.25000 5 10 25 40\nc,\n"
+        "image_id,PredictionString\na,0.90000 0 0 100 50 0.50000 20 10 40 80\n"
+        "b,0.25000 5 10 25 40\nc,\n"
     ),
     "yolo": (
         "image_id,PredictionString\n"
-        "a.png,0 0.90000 0.250000 0.250000 0.500000 0.500000 1 0.50000 0.201000 0.500000 0.198000 0.800000\n"
+        "a.png,0 0.90000 0.250000 0.250000 0.500000 0.500000 1 0.50000 0.201000 0.500000 0.198000 "
+        "0.800000\n"
         "b.png,1 0.25000 0.350000 0.600000 0.500000 0.800000\n"
         "c.png,\n"
     ),

@@ -1,4 +1,4 @@
-"""submit.csv.list_cells: what compiled code reads is what Python reads, and it says what it cannot."""
+"""submit.csv.list_cells: compiled code reads what Python reads, and says what it cannot read."""
 
 import ast
 

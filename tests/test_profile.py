@@ -79,7 +79,8 @@ def test_a_file_of_ones_own_is_read_with_its_defaults(tmp_path):
         (
             "xmin",
             "left",
-            "fields: want score, class if it is said, and xmin ymin xmax ymax or .*, there is class",
+            "fields: want score, class if it is said, and xmin ymin xmax ymax or .*, there is "
+            "class",
         ),
         ("score ", "", "fields: want score"),
         ("class", "score", "fields: want score"),

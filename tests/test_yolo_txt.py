@@ -17,8 +17,9 @@ from tests.test_tables import assert_same
 
 
 def test_yolo_lines_are_shares_of_the_photo_with_conf_last(tmp_path):
-    # photo a is 500 x 375: centre ((50 + 150) / 2, (75 + 225) / 2) = (100, 150) is (0.2, 0.4) of it,
-    # size (100, 150) is (0.2, 0.4) too; photo b is 96 x 64: centre (48, 16) is (0.5, 0.25), size (96, 32) is (1, 0.5)
+    # photo a is 500 x 375: centre ((50 + 150) / 2, (75 + 225) / 2) = (100, 150) is (0.2, 0.4) of
+    # it, size (100, 150) is (0.2, 0.4) too; photo b is 96 x 64: centre (48, 16) is (0.5, 0.25),
+    # size (96, 32) is (1, 0.5)
     dets = detections((0, 2, 0.75, 50, 75, 150, 225), (1, 0, 0.5, 0, 0, 96, 32))
     dets = replace(dets, image_ids=("sub/a.jpg", "b.png"))
     write_yolo(dets, tmp_path / "labels", SIZES)
@@ -69,7 +70,8 @@ def test_every_bad_yolo_line_is_named(tmp_path):
     z = saved(tmp_path / "z.txt", "nonsense")
     assert problems(read_yolo, tmp_path, ["a", "b"], ["cat", "dog"], SIZES) == [
         f"{z}: unknown image",
-        f"{a}:2: want class cx cy w h conf (as YOLOv5 writes with --save-txt --save-conf), there is '0 .5 .5 .5 .5'",
+        f"{a}:2: want class cx cy w h conf (as YOLOv5 writes with --save-txt --save-conf), there "
+        "is '0 .5 .5 .5 .5'",
         f"{a}:8: want class cx cy w h conf (as YOLOv5 writes with --save-txt --save-conf), "
         "there is '0 0 .5 .5 .5 .5 .5'",
         f"{a}:3: unknown class: 2 0.5 0.5 0.5 0.5 0.5",

@@ -9,9 +9,9 @@ The rules here:
 1. An image_id of ours is the image's `file_name`, as a POSIX path.
 2. Classes come in the order of their ids, whatever the order in the file. COCO's own ids have gaps
    (1 ... 90 for 80 classes), so an id is not a label.
-3. Ids are whole numbers in COCO; some tools write text. Both are compared as text, so that 7 and "7"
-   are one id. An id, a file name or a class name that is there twice is refused: boxes could belong
-   to either.
+3. Ids are whole numbers in COCO; some tools write text. Both are compared as text, so that 7 and
+   "7" are one id. An id, a file name or a class name that is there twice is refused: boxes could
+   belong to either.
 
 Source: https://cocodataset.org/#format-data
 """
@@ -41,7 +41,8 @@ class CocoNumbers:
 
         Images have the number they are named by, as 139 for val2017/000000000139.jpg, when all are
         named so; else they count from 1 in sorted order. Classes count from 1 in label order, as
-        COCO's do: results that count them from 0, as YOLOv5's, need a ground truth that does so too.
+        COCO's do: results that count them from 0, as YOLOv5's, need a ground truth that does so
+        too.
         """
         stems = [PurePosixPath(image_id).stem for image_id in image_ids]
         named = [

@@ -4,8 +4,8 @@
      ...]
 
 `bbox` is x, y, width, height in pixels from 0. Numbers have float64's digits. Edges come back
-exactly, because x + (x2 - x) is x2 again after rounding to float32, unless one is 2**28 times as far
-from 0 as the other. How ids become images and classes: evaluate.exchange.coco_file.
+exactly, because x + (x2 - x) is x2 again after rounding to float32, unless one is 2**28 times as
+far from 0 as the other. How ids become images and classes: evaluate.exchange.coco_file.
 
 Source: https://cocodataset.org/#format-results, #format-data
 Differs: `difficult` is written as `iscrowd` and read from it, COCO's nearest notion (as in
@@ -40,9 +40,9 @@ def read_results(path: Path, numbers: CocoNumbers) -> Detections:
     """The detections of a results file, in its order, over the images and classes of `numbers`.
 
     YOLOv5 writes a photo's name without suffix where that is no number: such an image_id is
-    understood too, where only one image has that name. Raises BadRows with every bad result, counted
-    from 1: an image or category that `numbers` lacks, a bbox that is not four numbers, NaN, a
-    negative width or height, a score outside [0, 1].
+    understood too, where only one image has that name. Raises BadRows with every bad result,
+    counted from 1: an image or category that `numbers` lacks, a bbox that is not four numbers, NaN,
+    a negative width or height, a score outside [0, 1].
     """
     rows = load_json(path)
     if not isinstance(rows, list):
@@ -83,8 +83,8 @@ def parse_truth(file: CocoFile) -> GroundTruth:
 def write_results(dets: Detections, path: Path, numbers: CocoNumbers) -> None:
     """Write a results file, in table order, whole or not at all.
 
-    Raises BadRows naming images that either of table and `numbers` lacks, and classes that `numbers`
-    lacks.
+    Raises BadRows naming images that either of table and `numbers` lacks, and classes that
+    `numbers` lacks.
     """
     _require_numbers(dets, numbers)
     _write(_rows(dets, numbers, score=dets.score), path)
@@ -129,7 +129,8 @@ def _parse(
 ) -> tuple[ParsedRows, list[str]]:
     """The boxes of results or annotations, and a problem for each row that is bad.
 
-    kind: what the problems call a row. by_name: other names of images, of results; None for a truth.
+    kind: what the problems call a row. by_name: other names of images, of results; None for a
+    truth.
     """
     image_row = {str(number): row for row, number in enumerate(numbers.images.values())}
     label_of = {str(number): row for row, number in enumerate(numbers.classes.values())}

@@ -3,9 +3,9 @@
     image_id,class,score,xmin,ymin,xmax,ymax
     000001.jpg,dog,0.75,47.0,239.0,195.0,371.0
 
-One box a row; corners are the table's own xyxy (continuous edges, not VOC's 1-based pixels). A truth has `difficult`
-in place of `score`. An image without boxes has no row, so `image_ids` says which images were looked at. All columns
-come back bit by bit: the CSV has float64's digits.
+One box a row; corners are the table's own xyxy (continuous edges, not VOC's 1-based pixels). A
+truth has `difficult` in place of `score`. An image without boxes has no row, so `image_ids` says
+which images were looked at. All columns come back bit by bit: the CSV has float64's digits.
 """
 
 import csv
@@ -28,7 +28,9 @@ FLAGS = {"0": False, "1": True, "false": False, "true": True}
 
 
 def to_frame(table: Boxes) -> "pd.DataFrame":
-    """A row a box, in table order: image_id and class as text, score or difficult, xmin, ymin, xmax, ymax float32."""
+    """A row a box, in table order: image_id and class as text, score or difficult, xmin, ymin,
+    xmax, ymax float32.
+    """
     import pandas as pd
 
     columns = dict(zip(_header(type(table)), _values(table), strict=True))
@@ -42,10 +44,12 @@ def from_frame(
     image_ids: Sequence[str] | None = None,
     classes: Sequence[str] | None = None,
 ) -> Table:
-    """The table of `kind`, Detections or GroundTruth, that a frame holds, in its order; other columns are passed over.
+    """The table of `kind`, Detections or GroundTruth, that a frame holds, in its order; other
+    columns are passed over.
 
-    Without `image_ids` or `classes` the table has those of the frame, sorted. Raises BadRows naming every bad
-    row by its index: an unknown image or class or one that is not text, NaN, a box inside out, a score outside [0, 1].
+    Without `image_ids` or `classes` the table has those of the frame, sorted. Raises BadRows naming
+    every bad row by its index: an unknown image or class or one that is not text, NaN, a box inside
+    out, a score outside [0, 1].
     """
     missing = [name for name in _header(kind) if name not in frame.columns]
     if missing:
@@ -67,17 +71,19 @@ def write_csv(table: Boxes, path: Path) -> None:
 def read_csv(
     path: Path, *, image_ids: Sequence[str] | None = None, classes: Sequence[str] | None = None
 ) -> Detections | GroundTruth:
-    """The table in a CSV: GroundTruth when it has a column `difficult` and no `score`, else Detections.
+    """The table in a CSV: GroundTruth when it has a column `difficult` and no `score`, else
+    Detections.
 
-    Ids stay text: 000001 is not 1, and a class may be called NA. Raises BadRows as `from_frame`, by line, and
-    for rows with more or fewer columns than the header.
+    Ids stay text: 000001 is not 1, and a class may be called NA. Raises BadRows as `from_frame`, by
+    line, and for rows with more or fewer columns than the header.
     """
     header, rows = _rows(path)
     is_truth = "difficult" in header and "score" not in header
     kind: type[Detections] | type[GroundTruth] = GroundTruth if is_truth else Detections
     if set(_header(kind)) - set(header) or len(set(header)) < len(header):
         raise InputError(
-            f"{path}:1: want the header {','.join(_header(kind))}, there is {','.join(header)[:80]!r}"
+            f"{path}:1: want the header {','.join(_header(kind))}, there is "
+            f"{','.join(header)[:80]!r}"
         )
     want = f"want {len(header)} columns, there are"
     problems = [
@@ -132,11 +138,13 @@ def _table(
 
 
 def _look_up(names: list[Any], known: Sequence[str] | None) -> tuple[Sequence[str], list[int]]:
-    """The names there may be, and for each name its place among them, -1 for others and for what is no text."""
+    """The names there may be; for each of `names` its place among them, -1 for any other or no
+    text.
+    """
     texts = [name if isinstance(name, str) else "" for name in names]
     known = sorted(set(texts) - {""}) if known is None else known
-    at = {name: row for row, name in enumerate(known)}
-    return known, [at.get(text, -1) for text in texts]
+    row_of = {name: row for row, name in enumerate(known)}
+    return known, [row_of.get(text, -1) for text in texts]
 
 
 def _values(table: Boxes) -> list[Any]:

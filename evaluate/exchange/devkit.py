@@ -3,8 +3,8 @@
     comp4_det_test_dog.txt
     000001 0.75 48.0 240.0 195.0 371.0      image score xmin ymin xmax ymax
 
-Pixels are 1-based and inclusive, so a table's (x1, y1, x2, y2) is written as (x1 + 1, y1 + 1, x2, y2).
-An image is called by its id without the photo's suffix. Numbers have float64's digits: what is
+Pixels are 1-based and inclusive, so a table's (x1, y1, x2, y2) is written as (x1 + 1, y1 + 1, x2,
+y2). An image is called by its id without the photo's suffix. Numbers have float64's digits: what is
 written here comes back as the same float32, except edges nearer to 0 than 1e-8 pixels.
 
 Source: http://host.robots.ox.ac.uk/pascal/VOC/voc2007/devkit_doc_07-Jun-2007.pdf 8.2 (results)
@@ -30,11 +30,12 @@ PREFIX = "comp4_det_test"
 def read_devkit(
     folder: Path, image_ids: Sequence[str], classes: Sequence[str], *, prefix: str = PREFIX
 ) -> Detections:
-    """The detections in PREFIX_CLASS.txt for each class, in the order of `classes` and of the lines.
+    """The detections in PREFIX_CLASS.txt for each class, in the order of `classes` and of the
+    lines.
 
     Images are called by their id, or by their id without suffix. Raises BadRows with every bad line
-    (unknown image, wrong number of columns, NaN, inside out, score outside [0, 1]), every file of an
-    unknown class, and every class without a file: one without detections has an empty file.
+    (unknown image, wrong number of columns, NaN, inside out, score outside [0, 1]), every file of
+    an unknown class, and every class without a file: one without detections has an empty file.
     """
     image_row = {image_id: row for row, image_id in enumerate(image_ids)} | bare_names(image_ids)
     files = {

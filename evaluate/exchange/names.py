@@ -8,7 +8,7 @@ PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
 def bare_name(image_id: str) -> str:
-    """The id without a photo's suffix: sub/000001.JPG -> sub/000001. Other dots stay: a.b -> a.b."""
+    """The id without a photo's suffix: sub/000001.JPG -> sub/000001. Other dots stay, as in a.b."""
     stem, dot, suffix = image_id.rpartition(".")
     return stem if dot + suffix.lower() in PHOTO_SUFFIXES else image_id
 

@@ -34,8 +34,8 @@ def read_yolo(
     """The detections in NAME.txt for each image, in the order of `image_ids` and of the lines.
 
     sizes: (height, width) of the photos, in step with image_ids. When no photo has a file, the
-    labels must be elsewhere. Raises BadRows for that, for files of no image (except classes.txt) and
-    with every bad line, as `read_devkit` does.
+    labels must be elsewhere. Raises BadRows for that, for files of no image (except classes.txt)
+    and with every bad line, as `read_devkit` does.
     """
     names = bare_names(image_ids)
     files = {

@@ -1,8 +1,9 @@
-"""The demo set: drawn scenes in VOC layout, made in seconds, so that the whole flow runs without a download.
+"""The demo set: drawn scenes in VOC layout, made in seconds, so that the whole flow runs without a
+download.
 
-Six things told apart by shape lie on textured grounds in any size and angle and many colours; they overlap, leave it,
-and in some photos there is none. Photo i of a split depends on the seed, the split and i alone: asking for more
-photos never changes the first ones.
+Six things told apart by shape lie on textured grounds in any size and angle and many colours; they
+overlap, leave it, and in some photos there is none. Photo i of a split depends on the seed, the
+split and i alone: asking for more photos never changes the first ones.
 """
 
 import os
@@ -58,7 +59,8 @@ def make_demo(
     test: int = 100,
     progress: Progress = silent,
 ) -> None:
-    """Write the set to `out`, whole or not at all: Annotations, JPEGImages, ImageSets/Main, classes.txt.
+    """Write the set to `out`, whole or not at all: Annotations, JPEGImages, ImageSets/Main,
+    classes.txt.
 
     Raises InputError when `out` holds something.
     """
@@ -166,10 +168,10 @@ def _ground(rng: np.random.Generator, height: int, width: int) -> tuple[Array, f
         case 3:  # lights out of focus
             mix = np.zeros((height, width), np.float32)
             for _ in range(int(rng.integers(12, 30))):
-                at = (int(rng.integers(width)), int(rng.integers(height)))
+                centre = (int(rng.integers(width)), int(rng.integers(height)))
                 mix += cv2.circle(
                     np.zeros_like(mix),
-                    at,
+                    centre,
                     int(rng.integers(8, 34)),
                     float(rng.uniform(0.2, 0.6)),
                     -1,
@@ -201,7 +203,9 @@ def _turn(rng: np.random.Generator) -> Array:
 
 
 def _palette(rng: np.random.Generator, usual_hue: float | None, ground_hue: float) -> Array:
-    """Base, accent, dark and light tones (4, 3) BGR: near the usual hue, or any away from that of the ground."""
+    """Base, accent, dark and light tones (4, 3) BGR: near the usual hue, or any away from that of
+    the ground.
+    """
     hue = ground_hue + rng.uniform(30, 150) if usual_hue is None else usual_hue + rng.normal(0, 8)
     accent = hue + rng.choice([-1, 1]) * rng.uniform(15, 60)
     return np.stack(
@@ -236,6 +240,7 @@ def _xml(file_name: str, shape: tuple[int, ...], things: list[Thing]) -> str:
     )
     return (
         f"<annotation>\n\t<folder>demo</folder>\n\t<filename>{file_name}</filename>\n"
-        f"\t<size>\n\t\t<width>{shape[1]}</width>\n\t\t<height>{shape[0]}</height>\n\t\t<depth>3</depth>\n\t</size>\n"
+        f"\t<size>\n\t\t<width>{shape[1]}</width>\n\t\t<height>{shape[0]}</height>\n"
+        "\t\t<depth>3</depth>\n\t</size>\n"
         f"\t<segmented>0</segmented>\n{objects}</annotation>\n"
     )

@@ -1,6 +1,8 @@
-"""The demo set's six things, drawn: each is told by its shape; colour only hints, angle and proportions say nothing.
+"""The demo set's six things, drawn: each is told by its shape; colour only hints, angle and
+proportions say nothing.
 
-A drawing is a list of parts, painted in order, in a frame where the thing lies inside [-1, 1] x [-1, 1], y down.
+A drawing is a list of parts, painted in order, in a frame where the thing lies inside [-1, 1] x
+[-1, 1], y down.
 """
 
 from collections.abc import Callable
@@ -22,10 +24,11 @@ class Part(NamedTuple):
 
 
 def render(name: str, length: float, turn: Array, palette: Array, light: float) -> Array:
-    """A thing in the middle of a square patch (S, S, 5) uint8: BGR, coverage, and the shadow it casts.
+    """A thing in the middle of a square patch (S, S, 5) uint8: BGR, coverage, and the shadow it
+    casts.
 
-    length: pixels from -1 to 1; turn: (2, 2) matrix of rotation, mirroring and squeeze; palette: (4, 3) in 0..255;
-    light: angle the light comes from, in the picture's frame, radians.
+    length: pixels from -1 to 1; turn: (2, 2) matrix of rotation, mirroring and squeeze; palette:
+    (4, 3) in 0..255; light: angle the light comes from, in the picture's frame, radians.
     """
     scale = length / 2 * SUPERSAMPLE
     parts = DRAWINGS[name]()

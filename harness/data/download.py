@@ -1,4 +1,4 @@
-"""One file from the network: resumed where it stopped, checked, and in place whole or not at all."""
+"""One file from the network: resumed where it stopped, checked, there whole or not at all."""
 
 import hashlib
 import os
@@ -28,16 +28,18 @@ def download(
 ) -> None:
     """Make `path` the file at `url`, unless a file with the right hash is there already.
 
-    The bytes go to `path`.part, where a later call goes on. A connection that drops is taken up again. Raises
-    DownloadError when none can be made, when the fifth try in a row brings nothing, when the server refuses, and for
-    a wrong hash; it ends in `by_hand`, what to do with a copy from elsewhere (without it: the place to put one).
+    The bytes go to `path`.part, where a later call goes on. A connection that drops is taken up
+    again. Raises DownloadError when none can be made, when the fifth try in a row brings nothing,
+    when the server refuses, and for a wrong hash; it ends in `by_hand`, what to do with a copy from
+    elsewhere (without it: the place to put one).
     """
     by_hand = by_hand or f"a copy placed at {path} is used instead"
     kind, wanted = ("md5", md5) if md5 else ("sha256", sha256)
     if path.exists():
         if wanted and _digest(path, kind) != wanted:
             raise DownloadError(
-                f"{path}: {kind} is {_digest(path, kind)}, want {wanted}; remove the file to fetch it"
+                f"{path}: {kind} is {_digest(path, kind)}, want {wanted}; remove the file to fetch "
+                "it"
             )
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,9 +65,9 @@ def download(
         if idle == TRIES or isinstance(failure, URLError) and not came:  # the latter: no network
             raise DownloadError(f"{url}: {failure}; {by_hand}")
         time.sleep(PAUSE)
-    if wanted and (found := _digest(part, kind)) != wanted:
+    if wanted and (digest := _digest(part, kind)) != wanted:
         part.unlink()  # a next call starts over
-        raise DownloadError(f"{url}: {kind} of what came is {found}, want {wanted}; {by_hand}")
+        raise DownloadError(f"{url}: {kind} of what came is {digest}, want {wanted}; {by_hand}")
     os.replace(part, path)
 
 

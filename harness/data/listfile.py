@@ -1,8 +1,9 @@
-"""List files, one photo a line: its name, then `xmin ymin xmax ymax class` for each object.
+"""List files, one line per photo: its name, then `xmin ymin xmax ymax class` for each object.
 
     000358.jpg 89 100 387 284 6 23 33 110 287 14
 
-Corners are VOC's, 1-based and inclusive; the class is an index into classes.txt beside the list, else into VOC's 20.
+Corners are VOC's, 1-based and inclusive; the class is an index into the classes.txt beside the
+list, or else into VOC's 20.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,9 @@ from harness.data.records import (
 
 
 class ListFiles:
-    """Lists of one folder, each a split by its file's name; photos in `images`, else in a folder beside them."""
+    """Lists of one folder, each a split named after its file. Photos are in `images`, or else
+    beside them.
+    """
 
     def __init__(self, lists: list[Path], images: Path | None = None) -> None:
         self.lists = {path.stem: path for path in lists}
@@ -63,8 +66,8 @@ class ListFiles:
                 )
             photos[image_id] = folder / image_id
             if not photos[image_id].is_file():
-                what = f"photo is missing: want {photos[image_id]}"
-                problems.append(Problem(str(list_file), line, image_id, what))
+                fault = f"photo is missing: want {photos[image_id]}"
+                problems.append(Problem(str(list_file), line, image_id, fault))
         return photos, problems
 
     def records(
@@ -80,15 +83,15 @@ class ListFiles:
                     xmin, ymin, xmax, ymax = (float(word) for word in words[start : start + 4])
                     label = int(words[start + 4])
                 except (ValueError, IndexError):
-                    what = f"want xmin ymin xmax ymax class for each object, found {written}"
-                    problems.append(Problem(list_file, line, image_id, what))
+                    fault = f"want xmin ymin xmax ymax class for each object, found {written}"
+                    problems.append(Problem(list_file, line, image_id, fault))
                     break
                 if 0 <= label < len(classes):
                     box = from_inclusive(xmin, ymin, xmax, ymax)
                     objects.append(Object(classes[label], box, False, line, written))
                 else:
-                    what = f"class {label} is not in 0..{len(classes) - 1}"
-                    problems.append(Problem(list_file, line, image_id, what))
+                    fault = f"class {label} is not in 0..{len(classes) - 1}"
+                    problems.append(Problem(list_file, line, image_id, fault))
             records.append(Record(image_id, objects, list_file))
         return records, problems
 

@@ -1,6 +1,7 @@
-"""What every format's reader hands over, before it becomes columns: one Record a photo, one Object a box.
+"""What every format's reader hands over, before it becomes columns: one Record per photo, one
+Object per box.
 
-A reader never stops at the first thing that is wrong: it goes on, and returns what it could not use as Problems.
+A reader never stops at the first fault: it goes on, and returns what it could not use as Problems.
 The loader then refuses all of them in one message, and the doctor lists them.
 """
 
@@ -17,8 +18,8 @@ from evaluate.exchange.rows import Size
 from harness.images.photo_files import upright_size
 
 VOC_CLASSES = tuple(
-    "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person pottedplant "
-    "sheep sofa train tvmonitor".split()
+    "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike "
+    "person pottedplant sheep sofa train tvmonitor".split()
 )
 
 XYXY = tuple[float, float, float, float]
@@ -64,12 +65,17 @@ class AnnotationReader(Protocol):
         """Names in label order, the same for every split."""
 
     def photos(self, split: str) -> tuple[dict[str, Path], list[Problem]]:
-        """image_id -> photo in the order of the split, missing photos included, without reading annotations."""
+        """image_id -> photo, in the order of the split, missing photos included. Reads no
+        annotations.
+        """
 
     def records(
         self, split: str, photos: Mapping[str, Path], sizes: Mapping[str, Size]
     ) -> tuple[list[Record], list[Problem]]:
-        """The annotation of each of `photos` that has a readable one; sizes: of those photos that can be read."""
+        """The annotation of each of `photos` that has a readable one.
+
+        `sizes` are those of the photos that can be read.
+        """
 
 
 def refuse_split(problems: Iterable[Problem], data: Path) -> None:
@@ -80,23 +86,26 @@ def refuse_split(problems: Iterable[Problem], data: Path) -> None:
 def from_inclusive(xmin: float, ymin: float, xmax: float, ymax: float) -> XYXY:
     """VOC's 1-based inclusive corners -> xyxy: (xmin - 1, ymin - 1, xmax, ymax).
 
-    Corners that coincide (xmin = xmax) are a stray click, not an object one pixel wide: the box gets no extent there.
+    Corners that coincide (xmin = xmax) are a stray click, not an object one pixel wide: the box
+    gets no extent there.
     """
     return (xmin - (xmax > xmin), ymin - (ymax > ymin), xmax, ymax)
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
-    """The names in a classes.txt, one a line. Raises InputError for an empty file or a name given twice."""
+    """The names in a classes.txt, one per line. Raises InputError if it is empty or lists one
+    twice.
+    """
     names = [name for _, name in numbered_lines(path)]
     if not names or len(set(names)) < len(names):
         raise InputError(
-            f"{path}: want one class a line, each once; found {', '.join(names) or 'none'}"
+            f"{path}: want one class per line, each once; found {', '.join(names) or 'none'}"
         )
     return tuple(names)
 
 
 def measure(photos: Mapping[str, Path]) -> tuple[dict[str, Size], list[Problem]]:
-    """image_id -> (height, width) from the files' headers, and a problem for each that is not a photo.
+    """image_id -> (height, width) from the files' headers; a problem for each that is no photo.
 
     A missing photo is passed over: the reader has named it.
     """

@@ -34,23 +34,21 @@ class Voc:
         self._parsed: dict[Path, tuple[Record | None, list[Problem]]] = {}  # by annotation
 
     def splits(self) -> tuple[str, ...]:
-        """The lists in ImageSets/Main, less the devkit's CLASS_SPLIT.txt with a flag beside each name."""
+        """The lists in ImageSets/Main, but for the devkit's CLASS_SPLIT.txt, which hold flags."""
         files = {
             path.stem: path for path in sorted((self.root / "ImageSets" / "Main").glob("*.txt"))
         }
 
         def by_class(stem: str) -> bool:
-            lines = (
-                numbered_lines(files[stem])
-                if stem.rpartition("_")[2] in files and "_" in stem
-                else []
-            )
+            if "_" not in stem or stem.rpartition("_")[2] not in files:
+                return False
+            lines = numbered_lines(files[stem])
             return bool(lines) and all(re.fullmatch(r"\S+\s+(-1|0|1)", line) for _, line in lines)
 
         return tuple(stem for stem in files if not by_class(stem))
 
     def classes(self) -> tuple[str, ...]:
-        """root/classes.txt; else VOC's 20 when every object of every split is one; else all names, sorted."""
+        """root/classes.txt; else VOC's 20 if every object has one of them; else all, sorted."""
         if (self.root / "classes.txt").exists():
             return read_classes(self.root / "classes.txt")
         names = set()
@@ -61,9 +59,8 @@ class Voc:
 
     def photos(self, split: str) -> tuple[dict[str, Path], list[Problem]]:
         list_file = self.root / "ImageSets" / "Main" / f"{split}.txt"
-        present = {
-            name.rpartition(".")[0]: name for name in reversed(list_photos(self.images))
-        }  # a.jpg before a.png
+        # Of a.jpg and a.png the first counts: reversed, it comes last and stays.
+        present = {name.rpartition(".")[0]: name for name in reversed(list_photos(self.images))}
         photos: dict[str, Path] = {}
         problems = []
         for line, stem in numbered_lines(list_file):
@@ -73,8 +70,8 @@ class Voc:
             if image_id in photos:
                 problems.append(Problem(str(list_file), line, image_id, f"{stem} is listed twice"))
             elif stem not in present:
-                what = f"photo is missing: want {self.images / image_id} (or .jpeg, .png)"
-                problems.append(Problem(str(list_file), line, image_id, what))
+                fault = f"photo is missing: want {self.images / image_id} (or .jpeg, .png)"
+                problems.append(Problem(str(list_file), line, image_id, fault))
             photos[image_id] = self.images / image_id
         return photos, problems
 
@@ -102,17 +99,17 @@ class Voc:
 
 
 def read_xml(path: Path, image_id: str) -> tuple[Record | None, list[Problem]]:
-    """One annotation with the line of each object; None when the file is missing or is not whole XML."""
+    """One annotation with the line of each object; None where there is no whole XML file."""
     try:
-        found, objects = _leaves(path.read_bytes())
+        fields, objects = _leaves(path.read_bytes())
     except FileNotFoundError:
         return None, [Problem(str(path), None, image_id, "annotation is missing")]
     except expat.ExpatError as error:
-        what = f"not whole XML: {expat.errors.messages[error.code]}"
-        return None, [Problem(str(path), error.lineno, image_id, what)]
+        fault = f"not whole XML: {expat.errors.messages[error.code]}"
+        return None, [Problem(str(path), error.lineno, image_id, fault)]
     except (LookupError, ValueError) as error:  # the encoding it declares
         return None, [Problem(str(path), 1, image_id, f"cannot be decoded: {error}")]
-    if "annotation" not in found:
+    if "annotation" not in fields:
         return None, [Problem(str(path), 1, image_id, "want <annotation> as the outermost element")]
     usable, problems = [], []
     for line, leaves in objects:
@@ -123,21 +120,24 @@ def read_xml(path: Path, image_id: str) -> tuple[Record | None, list[Problem]]:
             xyxy = from_inclusive(xmin, ymin, xmax, ymax)
             usable.append(Object(leaves["name"], xyxy, difficult, line, written))
         except (KeyError, ValueError):
-            what = f"object without a name, four corners and a 0 or 1 for difficult: {leaves.get('name')} {written}"
-            problems.append(Problem(str(path), line, image_id, what))
+            fault = "object without a name, four corners and a 0 or 1 for difficult"
+            box = f"{leaves.get('name')} {written}"
+            problems.append(Problem(str(path), line, image_id, f"{fault}: {box}"))
     try:
-        size = (int(float(found["size/height"])), int(float(found["size/width"])))
+        size = (int(float(fields["size/height"])), int(float(fields["size/width"])))
     except (KeyError, ValueError):
         size = None
-    return Record(image_id, usable, str(path), size, found.get("filename")), problems
+    return Record(image_id, usable, str(path), size, fields.get("filename")), problems
 
 
 def _leaves(xml: bytes) -> tuple[dict[str, str], list[tuple[int, dict[str, str]]]]:
-    """Path -> text below the outermost element, and for each <object> its line and the same below it.
+    """Path -> text below the outermost element; for each <object> its line, and the same below it.
 
-    The parts of an object (VOC's heads, hands and feet) have paths of their own and so stay out of its box.
+    <annotation><size><width>500</width></size> gives {"size/width": "500"}. The parts of an object
+    (VOC's heads, hands and feet) have paths of their own, "part/bndbox/xmin", and so stay out of
+    its box, "bndbox/xmin".
     """
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     objects: list[tuple[int, dict[str, str]]] = []
     path: list[str] = []
     text: list[str] = []
@@ -153,7 +153,7 @@ def _leaves(xml: bytes) -> tuple[dict[str, str], list[tuple[int, dict[str, str]]
         if below[:1] == ["object"]:
             objects[-1][1].setdefault("/".join(below[1:]), "".join(text).strip())
         else:
-            found.setdefault("/".join(below) or path[0], "".join(text).strip())
+            fields.setdefault("/".join(below) or path[0], "".join(text).strip())
         path.pop()
         text.clear()
 
@@ -163,4 +163,4 @@ def _leaves(xml: bytes) -> tuple[dict[str, str], list[tuple[int, dict[str, str]]
     parser.EndElementHandler = end
     parser.CharacterDataHandler = text.append
     parser.Parse(xml, True)
-    return found, objects
+    return fields, objects

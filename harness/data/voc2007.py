@@ -1,4 +1,5 @@
-"""PASCAL VOC 2007, as the organisers publish it, and a split of its trainval as large as that of the reports.
+"""PASCAL VOC 2007, as the organisers publish it, and a split of its trainval as large as that of
+the reports.
 
 Source: http://host.robots.ox.ac.uk/pascal/VOC/voc2007/
 """
@@ -22,8 +23,9 @@ ARCHIVES = {  # name -> md5; about 0.45 GB each
 REPORT_TRAIN, REPORT_VAL = 3755, 1254  # photos in the reports' lists
 
 
-def fetch(out: Path, *, progress: Progress = silent) -> Path:
-    """The data set in VOC layout at out/VOC2007, downloaded and unpacked unless it is there; returns that folder.
+def fetch_voc2007(out: Path, *, progress: Progress = silent) -> Path:
+    """The data set in VOC layout at out/VOC2007, downloaded and unpacked unless it is there;
+    returns that folder.
 
     An archive that lies in `out` is used in place of a download, and every archive is left there.
     Raises DownloadError when an archive cannot be had.
@@ -46,11 +48,13 @@ def fetch(out: Path, *, progress: Progress = silent) -> Path:
 
 
 def write_report_split(root: Path) -> None:
-    """Add the splits report_train (3755 photos) and report_val (1254), drawn from trainval; it has 5011.
+    """Add the splits report_train (3755 photos) and report_val (1254), drawn from trainval; it has
+    5011.
 
-    The rule: ids by the SHA-1 of their text; the first 1254 are report_val, the next 3755 report_train, 2 are left
-    out. It reproduces the sizes of the reports' lists, not who is in them: those lists are not public. The devkit's
-    own train, val, trainval and test stay as they are. Raises InputError when root has no trainval list.
+    The rule: ids by the SHA-1 of their text; the first 1254 are report_val, the next 3755
+    report_train, 2 are left out. It reproduces the sizes of the reports' lists, not who is in them:
+    those lists are not public. The devkit's own train, val, trainval and test stay as they are.
+    Raises InputError when root has no trainval list.
     """
     lists = root / "ImageSets" / "Main"
     if not (lists / "trainval.txt").is_file():

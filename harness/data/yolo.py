@@ -4,8 +4,8 @@
     train: images/train         labels/train/x.txt      one line per object
 
 Lines hold class, centre x, centre y, width and height, normalized (evaluate.exchange.yolo_txt). A
-photo without a label file has no objects, as everywhere in this format; when no photo of a split has
-one, the labels must be elsewhere and the split is refused.
+photo without a label file has no objects, as everywhere in this format; when no photo of a split
+has one, the labels must be elsewhere and the split is refused.
 
 Source: https://docs.ultralytics.com/datasets/detect/
 """

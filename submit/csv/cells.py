@@ -50,10 +50,11 @@ def format_cells(dets: Detections, profile: Profile, sizes: Array | None = None)
 def parse_cell(
     cell: str, profile: Profile, codes: Collection[str] | None
 ) -> tuple[list[str], Array]:
-    """A cell -> what it calls the classes of its n boxes; score and the four of `profile.box` (n, 5).
+    """A cell -> what it calls the classes of its n boxes; score and the four of `profile.box` (n,
+    5).
 
-    Raises ValueError naming what is wrong with how the cell or a box is spelt, or a class that is not
-    one of `codes`. Whether the numbers are in range is for `number_checks`.
+    Raises ValueError naming what is wrong with how the cell or a box is spelt, or a class that is
+    not one of `codes`. Whether the numbers are in range is for `number_checks`.
     """
     fields = _parse(cell, profile)
     classes = [str(code) for code in fields.values.get("class", [""] * len(fields.values["score"]))]

@@ -1,8 +1,8 @@
 """Whether a competition would take a CSV, what is in it, and what looks odd beside the last one.
 
-A submission that the grader accepts may still be a mistake: the wrong split's boxes, a class lost on
-the way, a threshold forgotten. So the counts of a good file are kept in the ledger, and those of the
-next one are compared with them: twice as many boxes, or half, is worth a line before an upload.
+A submission that the grader accepts may still be a mistake: the wrong split's boxes, a class lost
+on the way, a threshold forgotten. So the counts of a good file are kept in the ledger, and those of
+the next one are compared with them: twice as many boxes, or half, is worth a line before an upload.
 """
 
 import hashlib

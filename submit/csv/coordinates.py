@@ -1,7 +1,7 @@
 """Boxes as a competition counts: corners or sizes; edges, pixels or normalized coordinates.
 
-A table has continuous edges. A competition may number pixels instead, from 0 or from 1, and then the
-last pixel belongs to the box, so that a box always has at least one. The same box over the ten
+A table has continuous edges. A competition may number pixels instead, from 0 or from 1, and then
+the last pixel belongs to the box, so that a box always has at least one. The same box over the ten
 leftmost pixels of a photo 100 wide:
 
     unit            xmin  xmax  width
@@ -10,8 +10,9 @@ leftmost pixels of a photo 100 wide:
     pixels-from-1      1    10     10      one more than the difference
     shares             0   0.1    0.1      normalized: edges divided by the photo's sides
 
-Rounding to the decimals of the file may bring both edges of a thin box together. It must not vanish,
-nor leave the photo, so its lower edge is rounded down and the upper one is one step above it.
+Rounding to the decimals of the file may bring both edges of a thin box together. It must not
+vanish, nor leave the photo, so its lower edge is rounded down and the upper one is one step above
+it.
 """
 
 import numpy as np
@@ -25,8 +26,8 @@ FIRST_PIXEL = {"pixels-from-0": 0, "pixels-from-1": 1}
 def to_written(xyxy: Array, profile: Profile, size: Array | None = None) -> Array:
     """A table's xyxy (N, 4) -> the numbers of `profile.box` (N, 4) float64, rounded as written.
 
-    size: (N, 2) width and height of each box's photo, for normalized coordinates. A box too thin for
-    the decimals becomes one pixel, or one step of the last decimal.
+    size: (N, 2) width and height of each box's photo, for normalized coordinates. A box too thin
+    for the decimals becomes one pixel, or one step of the last decimal.
     """
     edges = xyxy.astype(np.float64) / _unit_in_pixels(profile, size)
     first = FIRST_PIXEL.get(profile.unit)

@@ -6,8 +6,8 @@ A `Profile` says how. By default as the study reports have it (`submit/csv/profi
     1,000001.jpg,"[['dog', 0.91235, 48.00, 240.00, 195.00, 371.00]]"
     2,000002.jpg,[]
 
-A sample_submission.csv of the competition gives the names of the columns, the rows' numbers and their
-order.
+A sample_submission.csv of the competition gives the names of the columns, the rows' numbers and
+their order.
 """
 
 from collections.abc import Sequence
@@ -36,12 +36,13 @@ def write_submission(
 ) -> None:
     """Write a row for every image of the table, best box first, to `path` whole or not at all.
 
-    sizes: of the images, in order; needed for normalized coordinates. A box less than one pixel wide
-    or high becomes one pixel where the last pixel counts, since it would be inside out otherwise.
+    sizes: of the images, in order; needed for normalized coordinates. A box less than one pixel
+    wide or high becomes one pixel where the last pixel counts, since it would be inside out
+    otherwise.
 
-    With the competition's `sample` its columns, numbers and order are kept, and its rows that are not
-    about an image are copied; without, numbers count from 1 in table order. Raises InputError when
-    sample and table list other images, and for classes that the profile cannot say.
+    With the competition's `sample` its columns, numbers and order are kept, and its rows that are
+    not about an image are copied; without, numbers count from 1 in table order. Raises InputError
+    when sample and table list other images, and for classes that the profile cannot say.
     """
     profile = profile or load_profile()
     names = profile.names(dets.image_ids)
@@ -100,6 +101,7 @@ def _widths_and_heights(profile: Profile, sizes: Sequence[Size] | None) -> Array
         return None
     if sizes is None:
         raise InputError(
-            "boxes are normalized coordinates: want --data DATA --split SPLIT, for the photos' sizes"
+            "boxes are normalized coordinates: want --data DATA --split SPLIT, for the photos' "
+            "sizes"
         )
     return np.array(sizes, np.float64).reshape(-1, 2)[:, ::-1]

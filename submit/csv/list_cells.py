@@ -2,10 +2,10 @@
 
 Three readers, from the fastest to the most patient; each leaves to the next what it cannot read:
 
-1. `parse_plain_lists` reads all cells of a file at once in compiled code (list_cells_kernel). It only
-   knows the spelling that programs write, and needs a large file to pay for loading numba.
-2. orjson: a list with one kind of quote is JSON but for the quotes, and is read 20 times faster than
-   by Python itself.
+1. `parse_plain_lists` reads all cells of a file at once in compiled code (list_cells_kernel). It
+   only knows the spelling that programs write, and needs a large file to pay for loading numba.
+2. orjson: a list with one kind of quote is JSON but for the quotes, and is read 20 times faster
+   than by Python itself.
 3. Python's own `ast.literal_eval` reads whatever else is a list: `1.`, `.5`, `1_000`, `'do' 'g'`.
 
 All three give the same numbers to the last bit.

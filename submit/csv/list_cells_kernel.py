@@ -1,17 +1,17 @@
 """Compiled reading of boxes as Python lists of [name, five numbers], in plain spelling.
 
-Plain is what `repr`, `json.dumps` and format strings write: names in single or double quotes without
-escapes, numbers as digits with at most one point and 15 digits, blanks anywhere between.
+Plain is what `repr`, `json.dumps` and format strings write: names in single or double quotes
+without escapes, numbers as digits with at most one point and 15 digits, blanks anywhere between.
 
-Why 15 digits: a number is read as an integer and divided by a power of ten once, so 47.25 is
-4725 / 100. IEEE division gives the float nearest to the true quotient, provided both operands are
-exact. An integer of at most 15 digits is (10^15 < 2^53), and so is 10^n for n up to 22. So the result
-is the float nearest to 47.25, which is what Python's own reading returns. With 16 digits the integer
+Why 15 digits: a number is read as an integer and divided by a power of ten once, so 47.25 is 4725 /
+100. IEEE division gives the float nearest to the true quotient, provided both operands are exact.
+An integer of at most 15 digits is (10^15 < 2^53), and so is 10^n for n up to 22. So the result is
+the float nearest to 47.25, which is what Python's own reading returns. With 16 digits the integer
 might be rounded first, and the quotient a second time; such numbers are left to Python.
 
-Every function walks over the bytes of all cells, `text`, which has a 0 after each cell: no loop needs
-to look for the end, since a 0 is neither blank, digit nor mark. A place is an index into `text`; -1
-is "not plain", and is passed on.
+Every function walks over the bytes of all cells, `text`, which has a 0 after each cell: no loop
+needs to look for the end, since a 0 is neither blank, digit nor mark. A place is an index into
+`text`; -1 is "not plain", and is passed on.
 """
 
 from typing import Any

@@ -42,14 +42,15 @@ def parse_submission(
     profile: Profile | None = None,
     sample: Path | None = None,
 ) -> ParsedSubmission:
-    """What a CSV says. Images come in the order of `image_ids`, else of the sample, else of the file.
+    """What a CSV says. Images come in the order of `image_ids`, else of the sample, else of the
+    file.
 
     Without `classes` they are those that the profile lists, else those that the file names, sorted.
 
-    Raises BadRows with every bad row at once. Bad are: a cell or box that is not spelt as the profile
-    says, an unknown class, a score that is no number from 0 to 1, a corner that is no pixel or
-    normalized coordinate, a box inside out, and an image or a number that is repeated, missing or not
-    the sample's (without a sample: numbers from 1 to the last row).
+    Raises BadRows with every bad row at once. Bad are: a cell or box that is not spelt as the
+    profile says, an unknown class, a score that is no number from 0 to 1, a corner that is no pixel
+    or normalized coordinate, a box inside out, and an image or a number that is repeated, missing
+    or not the sample's (without a sample: numbers from 1 to the last row).
     """
     # 1. the rows, and which images they should be about
     profile = profile or load_profile()
@@ -91,7 +92,9 @@ def parse_submission(
 
 
 def require_same_images(sample: Path, listed: Collection[str], names: Collection[str]) -> None:
-    """Raise InputError unless a sample lists just the images of a table, by what the CSV calls them."""
+    """Raise InputError unless a sample lists just the images of a table, by what the CSV calls
+    them.
+    """
     for extra, fault in (
         (set(listed) - set(names), "images that are not in the table"),
         (set(names) - set(listed), "not all images of the table, it lacks"),

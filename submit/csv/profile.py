@@ -1,7 +1,7 @@
 """How a competition wants its CSV: which columns there are, and how boxes stand in a cell.
 
-Competitions agree on one thing: a row per image, all its boxes in one cell. Everything else differs,
-so it is data, not code: a profile is a TOML file that answers, in this order,
+Competitions agree on one thing: a row per image, all its boxes in one cell. Everything else
+differs, so it is data, not code: a profile is a TOML file that answers, in this order,
 
 1. which columns there are, and which of them name the image, number the row and hold the boxes;
 2. what the CSV calls an image: its id, or its id with another suffix;
@@ -9,8 +9,8 @@ so it is data, not code: a profile is a TOML file that answers, in this order,
 4. what it calls a class: by name, by number, or by a code of its own;
 5. what the four numbers of a box mean and with how many decimals they are written (coordinates.py).
 
-`submit/csv/profiles/` holds the known ones, each with a line of the file it describes; --profile also
-takes a file of your own.
+`submit/csv/profiles/` holds the known ones, each with a line of the file it describes; --profile
+also takes a file of your own.
 """
 
 import tomllib
@@ -45,7 +45,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """A competition's format; a profile file has these keys, and may leave out those with a default.
+    """A competition's format; a profile file has these keys, and may leave out those with a
+    default.
 
     Raises InputError for values that do not go together.
     """

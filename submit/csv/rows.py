@@ -58,7 +58,9 @@ class Columns:
 
 @dataclass(frozen=True)
 class Sample:
-    """A competition's sample_submission.csv: the names of its columns, and its rows by image, in order."""
+    """A competition's sample_submission.csv: the names of its columns, and its rows by image, in
+    order.
+    """
 
     header: tuple[str, ...]
     rows: dict[str, Row]
@@ -112,8 +114,9 @@ def _read(path: Path, profile: Profile) -> tuple[tuple[str, ...], list[Row]]:
 def _plain_rows(data: bytes, columns: Columns) -> list[Row]:
     """The rows of a file that is plain; empty for any other file.
 
-    Plain is ASCII, one row per line, the cell in the last column, and quotes only around whole cells.
-    Of such a file the result equals that of `_rows`, but cells are views of `data`, not copies.
+    Plain is ASCII, one row per line, the cell in the last column, and quotes only around whole
+    cells. Of such a file the result equals that of `_rows`, but cells are views of `data`, not
+    copies.
     """
     rows, view = list[Row](), memoryview(data)
     plain_file = data.isascii() and b"\r" not in data and columns.cell == columns.count - 1
@@ -176,7 +179,7 @@ def _text(path: Path, data: bytes) -> str:
 
 @contextmanager
 def _cells_of_any_length() -> Iterator[None]:
-    """Lifts csv's limit for the time of a `with`: 131,072 characters by default, some 3000 boxes."""
+    """Lifts the limit of the csv module, 131,072 characters or some 3000 boxes, inside a `with`."""
     before = csv.field_size_limit(2**31 - 1)
     try:
         yield
