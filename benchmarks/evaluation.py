@@ -1,15 +1,17 @@
-"""Score one large table with this project and with other COCO evaluators, and print a Markdown table of the cost.
+"""What scoring one large table costs here and with other COCO evaluators, as a Markdown table.
 
     python benchmarks/evaluation.py [--env FOLDER] [--rounds 9]
 
-The table has the size of VOC 2007 test: 4952 images, 20 classes, 12,032 truths, 2900 difficult ones, 495,200
-detections. The others are installed into a throw-away virtual environment, or into FOLDER, which is used again when it
-is there. Everyone runs in a process of its own with one thread, and rounds take turns. In a round a task is run twice
-and the second run counts, whose caches nobody has emptied; what takes more than 5 seconds is run once in all. Times are
-medians of CPU seconds. Arrays are ready when the clock starts, and so are the others' truths, as the dicts they want.
+The table has the size of VOC 2007 test: 4952 images, 20 classes, 12,032 truths, 2900 difficult
+ones, 495,200 detections. The others are installed into a throw-away virtual environment, or into
+FOLDER, which is used again when it is there. Everyone runs in a process of its own with one
+thread, and rounds take turns. In a round a task is run twice and the second run counts, whose
+caches nobody has emptied; what takes more than 5 seconds is run once in all. Times are medians of
+CPU seconds. Arrays are ready when the clock starts, and so are the others' truths, as the dicts
+they want.
 
-VOC's rule is ours alone: AP50 of the others is COCO's, of 101 recalls. The last column is the largest difference of a
-number from pycocotools on the same task.
+VOC's rule is ours alone: AP50 of the others is COCO's, of 101 recalls. The last column is the
+largest difference of a number from pycocotools on the same task.
 """
 
 import argparse
@@ -37,8 +39,10 @@ MODULES = {
     "faster-coco-eval": ("faster_coco_eval", "COCOeval_faster"),
     "pycocotools": ("pycocotools", "COCOeval"),
 }
-VOC = "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person pottedplant"
-CLASSES = tuple(f"{VOC} sheep sofa train tvmonitor".split())
+CLASSES = tuple(
+    "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike "
+    "person pottedplant sheep sofa train tvmonitor".split()
+)
 IMAGES = tuple(f"{number:06d}.jpg" for number in range(1, 4953))
 TASKS = {
     "ap50": "arrays to AP50",
@@ -107,7 +111,7 @@ def environment(folder: Path) -> str:
 
 
 def synthetic(seed: int = 0) -> tuple[Any, Any]:
-    """-> Detections and GroundTruth: boxes near the truths, three each, then false alarms of low score."""
+    """-> Detections, GroundTruth: three boxes near each truth, false positives of low score."""
     from evaluate.tables import Detections, GroundTruth
 
     rng = np.random.default_rng(seed)
@@ -229,7 +233,7 @@ def as_markdown(
         "| task | who | CPU s | runs | ratio to the fastest other | differs from pycocotools by |",
         "|" + "---|" * 6,
     ]
-    for task, what in TASKS.items():
+    for task, title in TASKS.items():
         medians = {
             name: statistics.median(runs)
             for (of, name), runs in seconds.items()
@@ -243,14 +247,15 @@ def as_markdown(
                 pairs = zip(numbers[task, name], numbers[task, "pycocotools"], strict=True)
                 differs = f"{max(abs(mine - theirs) for mine, theirs in pairs):.2g}"
             lines.append(
-                f"| {what} | {name} | {spent:.3f} | {len(seconds[task, name])} | {ratio} | {differs} |"
+                f"| {title} | {name} | {spent:.3f} | {len(seconds[task, name])} "
+                f"| {ratio} | {differs} |"
             )
     lines += ["", "| who | peak MiB, arrays to COCO's twelve numbers |", "|---|---|"]
     return "\n".join([*lines, *(f"| {name} | {peak:.0f} |" for name, peak in peaks.items())])
 
 
 def work(name: str, files: Path) -> None:
-    """Run the tasks named on stdin, a line each; answer with [CPU seconds, numbers]. `peak` is answered in MiB."""
+    """Run the tasks named on stdin, one per line. -> [CPU seconds, numbers]; for `peak`, MiB."""
     tasks = our_tasks(files) if name == OURS else their_tasks(name, files)
     for line in sys.stdin:
         if line == "peak\n":

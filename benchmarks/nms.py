@@ -1,11 +1,12 @@
-"""Class-wise NMS against torchvision's, and whether both keep the same boxes. Prints a Markdown table.
+"""Class-wise NMS against torchvision's: time, and whether both keep the same boxes.
 
     OMP_NUM_THREADS=1 python benchmarks/nms.py
 
-One image with 300, 3000 and 30000 made-up boxes in 20 classes, IoU 0.5. Milliseconds of CPU on one thread, medians
-of interleaved rounds. `torchvision` is one call a class on tensors that lie sorted by class already; `survivor_masks` gets
-the unsorted table, and `nms` builds the table of what is left too. torchvision takes float32 boxes here, and float64
-ones where the boxes are compared: it computes overlaps in their type.
+One image with 300, 3000 and 30000 made-up boxes in 20 classes, IoU 0.5. Milliseconds of CPU on one
+thread, medians of interleaved rounds. `torchvision` is one call a class on tensors that lie sorted
+by class already; `survivor_masks` gets the unsorted table, and `nms` builds the table of what is
+left too. torchvision takes float32 boxes here, and float64 ones where the boxes are compared: it
+computes overlaps in their type.
 """
 
 import time
@@ -26,7 +27,8 @@ CLASSES, IOU = 20, 0.5
 def main() -> None:
     torch.set_num_threads(1)
     print(
-        "| boxes | torchvision | survivors | nms | torchvision / survivors | torchvision / nms | different |"
+        "| boxes | torchvision | survivors | nms | torchvision / survivors | torchvision / nms "
+        "| different |"
     )
     print("|---|---|---|---|---|---|---|")
     for boxes in (300, 3000, 30000):
@@ -51,7 +53,7 @@ def compared(boxes: int) -> str:
     )
     wanted = {row for r, kept in zip(rows, exact, strict=True) for row in r[kept].tolist()}
     different = wanted ^ {
-        row for found, _ in survivor_masks(dets, limits, **caps) for row in found.tolist()
+        row for rows, _ in survivor_masks(dets, limits, **caps) for row in rows.tolist()
     }
     numbers = (
         f"{theirs:.3f} | {ours:.3f} | {table:.3f} | {theirs / ours:.1f} | {theirs / table:.1f}"
@@ -60,7 +62,7 @@ def compared(boxes: int) -> str:
 
 
 def medians(rounds: int, *calls: Callable[[], Any]) -> list[float]:
-    """Milliseconds of CPU each call takes: the medians of so many rounds in which they take turns, after a first."""
+    """Milliseconds of CPU per call: medians of rounds in which they take turns, after a first."""
     times: list[list[float]] = [[] for _ in calls]
     for _ in range(rounds + 1):
         for call, spent in zip(calls, times, strict=True):

@@ -1,11 +1,12 @@
-"""The sweep against cell-by-cell NMS and scoring, and its memory at full size. Prints Markdown tables.
+"""The sweep against cell-by-cell NMS and scoring, and its memory at full size, as tables.
 
     OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/sweep.py [--images 500] [--full 4952]
 
-Made-up candidates, 3000 an image in 20 classes. First on --images: seconds of CPU on one thread, for the sweep the
-median of three runs with and without intervals. Cell by cell is `apply` and `voc_map`, timed in 25 cells spread over
-the grid and scaled to all of them; in those the score and the number of boxes are compared. Then on --full images,
-in a process of its own: seconds from the .npz file to the cells, and the most memory it held.
+Made-up candidates, 3000 an image in 20 classes. First on --images: seconds of CPU on one thread,
+for the sweep the median of three runs with and without intervals. Cell by cell is `apply` and
+`voc_map`, timed in 25 cells spread over the grid and scaled to all of them; in those the score and
+the number of boxes are compared. Then on --full images, in a process of its own: seconds from the
+.npz file to the cells, and the most memory it held.
 """
 
 import argparse
@@ -50,7 +51,8 @@ def main() -> None:
         return
     print(f"{options.images} images\n")
     print(
-        "| grid | sweep | with intervals | cell by cell | ratio | ratio with intervals | cells that differ |"
+        "| grid | sweep | with intervals | cell by cell | ratio | ratio with intervals "
+        "| cells that differ |"
     )
     print("|---|---|---|---|---|---|---|")
     dets, truth = made_up(options.images, 3000)
@@ -68,10 +70,12 @@ def main() -> None:
             check=True,
         )
     print(
-        f"\n{options.full} images, {3000 * options.full:,} candidates, default grid with intervals\n"
+        f"\n{options.full} images, {3000 * options.full:,} candidates, "
+        "default grid with intervals\n"
     )
     print(
-        "| load s | sweep s | sweep without intervals s | table MB | peak MB |\n|---|---|---|---|---|"
+        "| load s | sweep s | sweep without intervals s | table MB | peak MB |\n"
+        "|---|---|---|---|---|"
     )
     print(f"| {' | '.join(f'{value:.0f}' for value in json.loads(done.stdout))} |")
 
@@ -89,12 +93,13 @@ def compared(
     spread = cells[:: -(-len(cells) // 25)]
     slow, different = [], 0
     for cell in spread:
-        spent, (found, boxes) = seconds(lambda: scored(dets, truth, cell.conf, cell.iou))  # noqa: B023  called here
+        spent, (score, boxes) = seconds(lambda: scored(dets, truth, cell.conf, cell.iou))  # noqa: B023  called here
         slow.append(spent)
-        different += (found, boxes) != (cell.map, cell.boxes)
+        different += (score, boxes) != (cell.map, cell.boxes)
     all_cells = sum(slow) / len(slow) * len(cells)
-    numbers = f"{plain:.2f} | {full:.2f} | {all_cells:.1f} | {all_cells / plain:.0f} | {all_cells / full:.0f}"
-    return f"{numbers} | {different} of {len(spread)}"
+    numbers = f"{plain:.2f} | {full:.2f} | {all_cells:.1f}"
+    ratios = f"{all_cells / plain:.0f} | {all_cells / full:.0f}"
+    return f"{numbers} | {ratios} | {different} of {len(spread)}"
 
 
 def scored(dets: Detections, truth: GroundTruth, conf: float, iou: float) -> tuple[float, int]:
@@ -103,7 +108,7 @@ def scored(dets: Detections, truth: GroundTruth, conf: float, iou: float) -> tup
 
 
 def whole_run(folder: Path) -> list[float]:
-    """Seconds to load and to sweep, with and without intervals; MB of the table, and the peak of this process."""
+    """Seconds to load, to sweep with and without intervals; MB of the table and at the peak."""
     warm_up()
     load, dets = seconds(lambda: Detections.load(folder / "candidates.npz"))
     truth = GroundTruth.load(folder / "truth.npz")
@@ -129,7 +134,7 @@ def warm_up() -> None:
 
 
 def made_up(images: int, boxes: int) -> tuple[Detections, GroundTruth]:
-    """So many boxes an image, jittered round 60 places of it; some of the places are truths, 2.4 in the mean."""
+    """So many boxes per image, jittered round 60 places; on average 2.4 of these are truths."""
     rng = np.random.default_rng(0)
     ids, names = (
         tuple(f"{i:06d}.jpg" for i in range(images)),
@@ -138,15 +143,15 @@ def made_up(images: int, boxes: int) -> tuple[Detections, GroundTruth]:
     centre = (rng.random((images, PLACES, 2)) * SIDE).astype(np.float32)
     size = np.exp(rng.normal(4.5, 0.8, (images, PLACES, 2))).astype(np.float32)
     label = np.minimum(rng.exponential(CLASSES / 5, (images, PLACES)), CLASSES - 1).astype(np.int16)
-    there = np.arange(PLACES) < rng.poisson(2.4, (images, 1))  # (images, PLACES)
-    there[0, 0] = True
-    of, place = np.nonzero(there)
+    has_truth = np.arange(PLACES) < rng.poisson(2.4, (images, 1))  # (images, PLACES)
+    has_truth[0, 0] = True
+    of, place = np.nonzero(has_truth)
     truth = GroundTruth(
         ids,
         names,
         of,
-        label[there],
-        corners(centre[there], size[there]),
+        label[has_truth],
+        corners(centre[has_truth], size[has_truth]),
         rng.random(len(of)) < 0.15,
     )
 
@@ -155,7 +160,7 @@ def made_up(images: int, boxes: int) -> tuple[Detections, GroundTruth]:
     says = np.where(
         rng.random(len(image)) < 0.6, label[image, place], rng.integers(0, CLASSES, len(image))
     ).astype(np.int16)
-    right = there[image, place] & (says == label[image, place])
+    right = has_truth[image, place] & (says == label[image, place])
     score = np.where(right, rng.beta(1.2, 1.2, len(image)), rng.beta(0.35, 6, len(image))).astype(
         np.float32
     )

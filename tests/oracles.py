@@ -22,15 +22,18 @@ def detections(*rows):
 
 
 def truths(*rows, difficult=()):
-    """Rows of (image, label, x1, y1, x2, y2) over IMAGES and CLASSES; `difficult` lists row numbers."""
+    """Rows of (image, label, x1, y1, x2, y2) over IMAGES and CLASSES; `difficult` lists rows."""
     table = np.array(rows, np.float64).reshape(-1, 6)
     hard = np.isin(np.arange(len(table)), difficult)
     return GroundTruth(IMAGES, CLASSES, table[:, 0], table[:, 1], table[:, 2:], hard)
 
 
 def random_tables(seed, images=6):
-    """-> Detections, GroundTruth in whole pixels: equal scores, boxes without area, overlaps of exactly one half,
-    truths that overlap each other, difficult ones, the same box twice, an image without boxes, a class without truth.
+    """-> Detections, GroundTruth in whole pixels, with everything that is awkward.
+
+    Equal scores, boxes without area, overlaps of exactly one half,
+    truths that overlap each other, difficult ones, the same box twice, an image without boxes, a
+    class without truth.
     """
     rng = np.random.default_rng(seed)
     ids = tuple(f"{i:06d}.jpg" for i in rng.permutation(images))
@@ -71,29 +74,34 @@ def reordered(table, seed):
 
 
 def devkit_ap(dets, truth, *, iou_min=0.5, eleven_point=False):
-    """VOCevaldet.m in loops and exact fractions, with its inclusive pixels and "+ 1": AP by class, nan without truth.
+    """AP by class, nan without truth: VOCevaldet.m in loops and exact fractions.
 
-    Equal scores go by image id and box; of equally overlapped truths the first by box, then by difficult, is taken.
+    Pixels are inclusive, with its "+ 1".
+
+    Equal scores go by image id and box; of equally overlapped truths the first by box, then by
+    difficult, is taken.
     """
     return [_devkit_ap(dets, truth, c, iou_min, eleven_point) for c in range(len(truth.classes))]
 
 
 def _devkit_ap(dets, truth, c, iou_min, eleven_point):
-    mine = [
+    class_dets = [
         (dets.image_ids[i], _inclusive(b), s) for i, l, b, s in _rows(dets, dets.score) if l == c
     ]
-    theirs = [
+    class_truths = [
         (truth.image_ids[i], _inclusive(b), bool(d))
         for i, l, b, d in _rows(truth, truth.difficult)
         if l == c
     ]
-    positives = sum(not difficult for _, _, difficult in theirs)
+    positives = sum(not difficult for _, _, difficult in class_truths)
     if not positives:
         return float("nan")
     taken, hits = set(), []
-    for image, box, _ in sorted(mine, key=lambda row: (-row[2], row[0], row[1])):
+    for image, box, _ in sorted(class_dets, key=lambda row: (-row[2], row[0], row[1])):
         best, target = -1, None
-        for other in sorted({row for row in theirs if row[0] == image}, key=lambda row: row[1:]):
+        for other in sorted(
+            {row for row in class_truths if row[0] == image}, key=lambda row: row[1:]
+        ):
             overlap = _inclusive_iou(box, other[1])
             if overlap > best:
                 best, target = overlap, other
@@ -102,9 +110,9 @@ def _devkit_ap(dets, truth, c, iou_min, eleven_point):
         elif not target[2]:
             hits.append(target not in taken)
             taken.add(target)
-    found = [sum(hits[: n + 1]) for n in range(len(hits))]
+    hits_upto = [sum(hits[: n + 1]) for n in range(len(hits))]
     curve = [
-        (Fraction(k, positives), Fraction(k, n)) for n, k in enumerate(found, start=1)
+        (Fraction(k, positives), Fraction(k, n)) for n, k in enumerate(hits_upto, start=1)
     ]  # recall, precision
     stops = (
         [Fraction(k, 10) for k in range(11)]
@@ -124,9 +132,9 @@ def greedy_nms(dets, iou_max, *, candidates_max, keep_max):
         rows = [row for row in range(len(dets)) if dets.image[row] == image]
         alive = []
         for row in sorted(rows, key=lambda row: -dets.score[row])[:candidates_max]:
-            mine = _inclusive(dets.xyxy[row])
+            box = _inclusive(dets.xyxy[row])
             rivals = [_inclusive(dets.xyxy[k]) for k in alive if dets.label[k] == dets.label[row]]
-            if all(float(_inclusive_iou(mine, rival)) <= iou_max for rival in rivals):
+            if all(float(_inclusive_iou(box, rival)) <= iou_max for rival in rivals):
                 alive.append(row)
         kept.append(alive[:keep_max])
     return kept
@@ -154,7 +162,7 @@ def _inclusive_iou(a, b):
 
 
 def crowd(seed, boxes=120):
-    """Detections of one class in one image, many of which overlap none of the others much, with equal scores."""
+    """One class in one image: many boxes that overlap none of the others much, equal scores."""
     rng = np.random.default_rng(seed)
     low = rng.integers(0, 80, (boxes, 2))
     xyxy = np.concatenate([low, low + rng.integers(1, 30, (boxes, 2))], axis=1)
@@ -164,9 +172,12 @@ def crowd(seed, boxes=120):
 
 
 def pycocotools_curves(dets, truth):
-    """COCOeval's precision (10, 101, C, 4, 3), recall (10, C, 4, 3) and twelve numbers; -1 where without truth.
+    """COCOeval's precision (10, 101, C, 4, 3), recall (10, C, 4, 3) and twelve numbers.
 
-    Images and classes are numbered by name, annotations by box, truths that are difficult last; those are crowds.
+    -1 where there is no truth.
+
+    Images and classes are numbered by name, annotations by box, truths that are difficult last;
+    those are crowds.
     """
     image, label = (np.argsort(np.argsort(names)) for names in (truth.image_ids, truth.classes))
     dataset = {
@@ -198,8 +209,8 @@ def pycocotools_curves(dets, truth):
     with contextlib.redirect_stdout(io.StringIO()):
         for table in tables:
             table.createIndex()
-        found = COCOeval(*tables, "bbox")
-        found.evaluate()
-        found.accumulate()
-        found.summarize()
-    return found.eval["precision"], found.eval["recall"], found.stats
+        evaluation = COCOeval(*tables, "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation.eval["precision"], evaluation.eval["recall"], evaluation.stats

@@ -1,4 +1,4 @@
-"""evaluate.metrics.bootstrap: a replicate by weights is the score of the table that was really drawn."""
+"""evaluate.metrics.bootstrap: a replicate by weights scores as the table that was drawn."""
 
 from dataclasses import replace
 
@@ -115,7 +115,7 @@ def test_a_table_does_not_differ_from_itself():
     dets, truth = random_tables(3, images=40)
     mean, classes = difference_with_interval(dets, dets, truth)
     assert (mean.value, mean.low, mean.high, mean.certain) == (0, 0, 0, False)
-    assert {found.value for found in classes.values() if found} == {0}
+    assert {difference.value for difference in classes.values() if difference} == {0}
 
 
 def test_a_difference_is_that_of_the_scores_and_turns_with_its_sign():
@@ -128,11 +128,13 @@ def test_a_difference_is_that_of_the_scores_and_turns_with_its_sign():
         and mean.low < mean.value < mean.high
     )
     assert (back.value, back.low, back.high) == pytest.approx((-mean.value, -mean.high, -mean.low))
-    for name, found in classes.items():
-        if found is None:
+    for name, difference in classes.items():
+        if difference is None:
             continue
-        assert found.value == pytest.approx(scores[1].per_class[name] - scores[0].per_class[name])
-        assert back_classes[name].value == pytest.approx(-found.value)
+        assert difference.value == pytest.approx(
+            scores[1].per_class[name] - scores[0].per_class[name]
+        )
+        assert back_classes[name].value == pytest.approx(-difference.value)
 
 
 def test_one_replicate_of_a_difference_is_scored_on_one_draw():
@@ -159,5 +161,5 @@ def test_a_class_without_truth_has_no_difference():
     without = {name for name, ap in voc_map(dets, bare).per_class.items() if ap is None}
     assert (
         truth.classes[1] in without
-        and {name for name, found in classes.items() if found is None} == without
+        and {name for name, difference in classes.items() if difference is None} == without
     )

@@ -48,11 +48,11 @@ def test_boxes_are_read_as_corners():
     assert score["AP"] == score["AP_medium"] == pytest.approx(1)
 
 
-def test_difficult_truths_are_neither_missed_nor_false_alarms():
+def test_difficult_truths_are_neither_missed_nor_false_positives():
     hard = truths(SQUARE, (0, 0, 200, 0, 300, 100), difficult=(1,))
-    found, inside = (0, 0, 0.5, 0, 0, 100, 100), (0, 0, 0.9, 210, 0, 300, 100)
-    assert coco_map(detections(found), hard)["AP"] == pytest.approx(1)
-    assert coco_map(detections(found, inside), hard)["AP"] == pytest.approx(1)
+    hit, inside = (0, 0, 0.5, 0, 0, 100, 100), (0, 0, 0.9, 210, 0, 300, 100)
+    assert coco_map(detections(hit), hard)["AP"] == pytest.approx(1)
+    assert coco_map(detections(hit, inside), hard)["AP"] == pytest.approx(1)
 
 
 def test_nothing_found_scores_zero_and_nothing_to_find_is_refused():
@@ -91,17 +91,19 @@ def test_every_number_is_that_of_pycocotools_to_the_bit(seed, scale):
 
 @pytest.mark.parametrize(("false", "ap"), [(99, 0.01), (100, 0)])
 def test_the_hundredth_box_of_a_class_in_an_image_counts_and_the_next_does_not(false, ap):
-    alarms = [(0, 0, 0.9, 200, 0, 300, 100)] * false
-    assert coco_map(detections(*alarms, (0, 0, 0.1, 0, 0, 100, 100)), truths(SQUARE))[
+    false_positives = [(0, 0, 0.9, 200, 0, 300, 100)] * false
+    assert coco_map(detections(*false_positives, (0, 0, 0.1, 0, 0, 100, 100)), truths(SQUARE))[
         "AP"
     ] == pytest.approx(ap)
 
 
 def test_a_false_alarm_beyond_the_hundredth_of_its_image_is_none():
     # precision at the one hit, on another photo, is 1 / 101 however many more there are
-    alarms = [(0, 0, 0.9, 200, 0, 300, 100)] * 150
+    false_positives = [(0, 0, 0.9, 200, 0, 300, 100)] * 150
     assert (
-        coco_map(detections(*alarms, (1, 0, 0.1, 0, 0, 100, 100)), truths((1, *SQUARE[1:])))["AP"]
+        coco_map(
+            detections(*false_positives, (1, 0, 0.1, 0, 0, 100, 100)), truths((1, *SQUARE[1:]))
+        )["AP"]
         == 1 / 101
     )
 

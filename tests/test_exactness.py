@@ -1,4 +1,7 @@
-"""The devkit and pycocotools on small tables that hypothesis draws: ties, duplicates, empty boxes, empty tables."""
+"""The devkit and pycocotools on small tables that hypothesis makes up.
+
+Ties, duplicates, boxes without area, empty tables.
+"""
 
 import numpy as np
 import pytest
@@ -28,17 +31,17 @@ score_level = st.integers(0, 3).map(lambda n: n / 3)
 @st.composite
 def tables(draw):
     """Detections, some of which repeat a truth's box, and truths of which at least one counts."""
-    there = draw(st.lists(st.tuples(place, box, st.booleans()), min_size=1, max_size=6))
-    assume(not all(hard for _, _, hard in there))
-    repeated = st.sampled_from([(where, xyxy) for where, xyxy, _ in there])
-    found = draw(
+    annotated = draw(st.lists(st.tuples(place, box, st.booleans()), min_size=1, max_size=6))
+    assume(not all(hard for _, _, hard in annotated))
+    repeated = st.sampled_from([(where, xyxy) for where, xyxy, _ in annotated])
+    predicted = draw(
         st.lists(st.tuples(st.one_of(repeated, st.tuples(place, box)), score_level), max_size=12)
     )
     truth = truths(
-        *[(*where, *xyxy) for where, xyxy, _ in there],
-        difficult=[row for row, (*_, hard) in enumerate(there) if hard],
+        *[(*where, *xyxy) for where, xyxy, _ in annotated],
+        difficult=[row for row, (*_, hard) in enumerate(annotated) if hard],
     )
-    return detections(*[(*where, level, *xyxy) for (where, xyxy), level in found]), truth
+    return detections(*[(*where, level, *xyxy) for (where, xyxy), level in predicted]), truth
 
 
 @given(tables(), st.sampled_from([0.3, 0.5, 0.75, 1.0]), st.booleans())
@@ -54,10 +57,10 @@ def test_voc_ap_is_the_devkits(drawn, iou_min, eleven_point):
 @quick
 def test_coco_ap_is_pycocotools_to_the_bit(drawn):
     dets, truth = drawn
-    found = coco_map(dets, truth)
-    assert [-1.0 if found[name] is None else found[name] for name in NAMES] == pycocotools_curves(
-        *drawn
-    )[2].tolist()
+    numbers = coco_map(dets, truth)
+    assert [
+        -1.0 if numbers[name] is None else numbers[name] for name in NAMES
+    ] == pycocotools_curves(*drawn)[2].tolist()
 
 
 @given(tables(), st.integers(0, 99))
@@ -93,7 +96,7 @@ def test_nothing_found_scores_zero_by_every_rule():
 
 @pytest.mark.parametrize("recall", range(11))
 def test_a_recall_level_is_reached_by_exactly_its_share_of_truths(recall):
-    # 10 truths, `recall` hits and no false alarm: precision 1 at the levels 0, 0.1 ... recall / 10
+    # 10 truths, `recall` hits, no false positive: precision 1 at recalls 0, 0.1 ... recall / 10
     truth = truths(*[(0, 0, 20 * i, 0, 20 * i + 10, 10) for i in range(10)])
     dets = detections(*[(0, 0, 0.5, 20 * i, 0, 20 * i + 10, 10) for i in range(recall)])
     assert voc_map(dets, truth, eleven_point=True).map == pytest.approx(

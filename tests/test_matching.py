@@ -11,50 +11,52 @@ from tests.oracles import detections, random_tables, reordered, truths
 
 
 def test_a_detection_is_a_hit_for_thresholds_above_what_was_claimed_and_up_to_its_overlap():
-    # one truth of 10 x 10; in rank order overlaps 0.6, 0.9, 0.8: claimed by a better one 0, 0.6, 0.9
-    found = match(
+    # one truth of 10 x 10; by rank the overlaps are 0.6, 0.9, 0.8
+    # and what a better one has claimed is 0, 0.6, 0.9
+    matches = match(
         detections((0, 0, 0.9, 0, 0, 6, 10), (0, 0, 0.8, 0, 0, 9, 10), (0, 0, 0.7, 0, 0, 8, 10)),
         truths((0, 0, 0, 0, 10, 10)),
     )
-    assert found.near.overlap.tolist() == [0.6, 0.9, 0.8] and found.near.claimed.tolist() == [
+    assert matches.near.overlap.tolist() == [0.6, 0.9, 0.8] and matches.near.claimed.tolist() == [
         0,
         0.6,
         0.9,
     ]
-    assert found.hits(0.5).tolist() == [True, False, False]
-    assert found.hits(0.7).tolist() == [False, True, False]
-    assert found.hits(0.95).tolist() == [False, False, False]
+    assert matches.hits(0.5).tolist() == [True, False, False]
+    assert matches.hits(0.7).tolist() == [False, True, False]
+    assert matches.hits(0.95).tolist() == [False, False, False]
 
 
 def test_the_best_overlapped_truth_is_kept_even_when_it_is_taken():
-    # Both detections overlap the first truth most, the second one 0.6 with the free truth too: still no hit.
-    found = match(
+    # Both detections overlap the first truth most.
+    # The second one overlaps the free truth by 0.6, too: still no hit.
+    matches = match(
         detections((0, 0, 0.9, 0, 0, 10, 10), (0, 0, 0.8, 0, 0, 9, 10)),
         truths((0, 0, 0, 0, 10, 10), (0, 0, 0, 0, 6, 10)),
     )
-    assert found.target.tolist() == [0, 0]
-    assert found.hits(0.5).tolist() == [True, False]
+    assert matches.target.tolist() == [0, 0]
+    assert matches.hits(0.5).tolist() == [True, False]
 
 
 def test_a_detection_without_truth_of_its_class_and_image_has_no_target():
-    found = match(
+    matches = match(
         detections((0, 0, 0.9, 0, 0, 5, 5), (1, 1, 0.8, 0, 0, 5, 5), (0, 1, 0.7, 5, 5, 9, 9)),
         truths((0, 1, 0, 0, 5, 5)),
     )
     assert (
-        found.target.tolist() == [-1, -1, -1]
-        and not found.overlap.any()
-        and not len(found.near.rank)
+        matches.target.tolist() == [-1, -1, -1]
+        and not matches.overlap.any()
+        and not len(matches.near.rank)
     )
 
 
 def test_difficult_truths_are_neutral_at_their_overlap_and_no_positives():
-    found = match(
+    matches = match(
         detections((0, 0, 0.9, 0, 0, 6, 10)),
         truths((0, 0, 0, 0, 10, 10), (1, 0, 0, 0, 1, 1), difficult=(0,)),
     )
-    assert found.neutral(0.6).tolist() == [True] and found.neutral(0.61).tolist() == [False]
-    assert not found.hits(0.6).any() and found.positives.tolist() == [1, 0, 0]
+    assert matches.neutral(0.6).tolist() == [True] and matches.neutral(0.61).tolist() == [False]
+    assert not matches.hits(0.6).any() and matches.positives.tolist() == [1, 0, 0]
 
 
 def test_equal_scores_rank_by_image_id_then_by_box():
@@ -76,39 +78,39 @@ def test_of_equal_overlaps_the_lowest_box_is_taken():
 
 @pytest.mark.parametrize("hard", [0, 1])
 def test_of_the_same_box_twice_the_one_that_is_not_difficult_is_taken(hard):
-    found = match(
+    matches = match(
         detections((0, 0, 0.9, 0, 0, 5, 5)), truths(*[(0, 0, 0, 0, 5, 5)] * 2, difficult=(hard,))
     )
-    assert found.target.tolist() == [1 - hard]
+    assert matches.target.tolist() == [1 - hard]
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_row_points_back_at_the_table(seed):
     dets, truth = random_tables(seed)
-    found = match(dets, truth)
-    assert sorted(found.row) == list(range(len(dets)))
-    np.testing.assert_array_equal(dets.score[found.row], found.score)
-    np.testing.assert_array_equal(dets.label[found.row], found.label)
-    hit = found.target >= 0
-    np.testing.assert_array_equal(truth.image[found.target[hit]], dets.image[found.row[hit]])
-    np.testing.assert_array_equal(truth.label[found.target[hit]], found.label[hit])
+    matches = match(dets, truth)
+    assert sorted(matches.row) == list(range(len(dets)))
+    np.testing.assert_array_equal(dets.score[matches.row], matches.score)
+    np.testing.assert_array_equal(dets.label[matches.row], matches.label)
+    hit = matches.target >= 0
+    np.testing.assert_array_equal(truth.image[matches.target[hit]], dets.image[matches.row[hit]])
+    np.testing.assert_array_equal(truth.label[matches.target[hit]], matches.label[hit])
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_order_of_rows_images_and_classes_changes_no_match(seed):
     dets, truth = random_tables(seed)
-    found = match(dets, truth)
+    matches = match(dets, truth)
     moved = match(reordered(dets, seed), reordered(truth, seed + 100))
-    for c, name in enumerate(found.classes):
-        mine, theirs = found.label == c, moved.label == moved.classes.index(name)
+    for c, name in enumerate(matches.classes):
+        one, other = matches.label == c, moved.label == moved.classes.index(name)
         for column in ("score", "overlap"):
             np.testing.assert_array_equal(
-                getattr(found, column)[mine], getattr(moved, column)[theirs]
+                getattr(matches, column)[one], getattr(moved, column)[other]
             )
-        mine, theirs = mine[found.near.rank], theirs[moved.near.rank]
+        one, other = one[matches.near.rank], other[moved.near.rank]
         for column in ("overlap", "claimed", "difficult"):
             np.testing.assert_array_equal(
-                getattr(found.near, column)[mine], getattr(moved.near, column)[theirs]
+                getattr(matches.near, column)[one], getattr(moved.near, column)[other]
             )
 
 
@@ -172,8 +174,8 @@ def test_compiled_and_interpreted_loops_find_the_same_to_the_bit(monkeypatch, se
     dets, truth = random_tables(seed)
     interpreted = match(dets, truth)
     monkeypatch.setattr("evaluate.loops.FEW", 0)
-    for mine, theirs in zip(interpreted.near, match(dets, truth).near):
-        assert mine.tobytes() == theirs.tobytes()
+    for one, other in zip(interpreted.near, match(dets, truth).near):
+        assert one.tobytes() == other.tobytes()
 
 
 def test_other_images_are_refused():

@@ -24,7 +24,8 @@ def test_an_overlap_of_exactly_the_limit_survives():
 
 
 def test_a_dropped_box_drops_nothing():
-    # A 0..10, B 4..14, C 8..18: IoU(A, B) = IoU(B, C) = 6/14 > 0.3, IoU(A, C) = 2/18. B goes, so C stays.
+    # A 0..10, B 4..14, C 8..18: IoU(A, B) = IoU(B, C) = 6/14 > 0.3, IoU(A, C) = 2/18
+    # B goes, so C stays
     a, b, c = ((0, 0, score, x, 0, x + 10, 10) for score, x in ((0.9, 0), (0.8, 4), (0.7, 8)))
     assert nms(detections(c, b, a), 0.3).xyxy[:, 0].tolist() == [0, 8]
 
@@ -62,7 +63,7 @@ def test_equal_scores_go_in_table_order():
 
 
 def test_far_corners_do_not_round_the_overlap():
-    """With a class offset of 4096 in float32 the 1/64 pixels here are lost, and the twin survives or not by label."""
+    """A class offset of 4096 in float32 would lose these 1/64 pixels: the label would decide."""
     box, twin = (0, 2, 0.9, 4000, 4000, 4001, 4001), (0, 2, 0.8, 4000, 4000, 4000 + 33 / 64, 4001)
     assert len(nms(detections(box, twin), 0.5)) == 1
     assert len(nms(detections(box, twin), 33 / 64)) == 2

@@ -1,4 +1,4 @@
-"""evaluate.sweep.thresholds: every cell is what the slow way gives, and the best one comes first."""
+"""evaluate.sweep.thresholds: every cell is what the slow way gives, the best one first."""
 
 import json
 import math
@@ -26,7 +26,8 @@ TRUTH = truths((0, 0, 0, 0, 10, 10), (0, 0, 0, 0, 10, 8))
 
 
 def test_two_thresholds_worked_by_hand():
-    # TWIN overlaps HIT by 0.8 and is a truth of its own: IoU 0.5 drops it (AP 1/2), IoU 0.9 keeps it (AP 1)
+    # TWIN overlaps HIT by 0.8 and is a truth of its own:
+    # IoU 0.5 drops it (AP 1/2), IoU 0.9 keeps it (AP 1)
     cells = sweep(
         detections(HIT, TWIN), TRUTH, confs=[0.1, 0.85], ious=[0.5, 0.9], replicates=0
     ).cells
@@ -51,15 +52,15 @@ def test_of_equal_maps_the_best_has_fewest_boxes_then_lowest_iou_then_highest_co
 
 
 def every_cell_is_right(dets, truth, **options):
-    found = sweep(dets, truth, replicates=0, **options)
-    assert found.cells[0] == best_cell(found.cells)
+    result = sweep(dets, truth, replicates=0, **options)
+    assert result.cells[0] == best_cell(result.cells)
     grid = {"confs", "ious", "eleven_point"}
     caps = {name: value for name, value in options.items() if name not in grid}
-    for cell in found.cells:
+    for cell in result.cells:
         final = apply(dets, cell.conf, cell.iou, **caps)
         wanted = voc_map(final, truth, eleven_point=options.get("eleven_point", False)).map
         assert (cell.map, cell.boxes) == (wanted, len(final))
-    return len(found.cells)
+    return len(result.cells)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -228,17 +229,17 @@ def test_without_replicates_there_are_no_intervals_and_with_a_seed_they_are_the_
 def test_order_of_rows_images_and_classes_changes_nothing():
     dets, truth = random_tables(3, images=20)
     dets = without_ties(dets)
-    here, there = sweep(dets, truth), sweep(reordered(dets, 1), reordered(truth, 2))
+    first, second = sweep(dets, truth), sweep(reordered(dets, 1), reordered(truth, 2))
     key = lambda cell: (cell.conf, cell.iou)  # noqa: E731
-    for one, other in zip(sorted(here.cells, key=key), sorted(there.cells, key=key)):
+    for one, other in zip(sorted(first.cells, key=key), sorted(second.cells, key=key)):
         assert asdict(one) == pytest.approx(asdict(other), abs=1e-12)
-    assert sorted(here.by_class, key=str) == sorted(there.by_class, key=str)
-    assert asdict(here.held_out) == pytest.approx(asdict(there.held_out), abs=1e-12)
+    assert sorted(first.by_class, key=str) == sorted(second.by_class, key=str)
+    assert asdict(first.held_out) == pytest.approx(asdict(second.held_out), abs=1e-12)
 
 
 def two_tastes(images=40):
-    """In every image cats that only a high IoU keeps apart, and a dog found by the second best of two close boxes."""
-    rows, answers = [], []
+    """Per image two cats that only a high IoU keeps, and a dog with two close boxes on it."""
+    rows, annotated = [], []
     for i in range(images):
         cats, dog = [(0, 0, 10, 10), (3, 0, 13, 10)], (50, 50, 60, 60)  # the cats overlap by 7/13
         rows += [
@@ -247,17 +248,17 @@ def two_tastes(images=40):
             (i, 1, 0.9, *dog),
             (i, 1, 0.85, 51, 50, 61, 60),
         ]
-        answers += [(i, 0, *cats[0]), (i, 0, *cats[1]), (i, 1, *dog)]
-    ids, rows, answers = tuple(map(str, range(images))), np.array(rows), np.array(answers)
+        annotated += [(i, 0, *cats[0]), (i, 0, *cats[1]), (i, 1, *dog)]
+    ids, rows, annotated = tuple(map(str, range(images))), np.array(rows), np.array(annotated)
     return (
         Detections(ids, ("cat", "dog", "cow"), rows[:, 0], rows[:, 1], rows[:, 3:], rows[:, 2]),
         GroundTruth(
             ids,
             ("cat", "dog", "cow"),
-            answers[:, 0],
-            answers[:, 1],
-            answers[:, 2:],
-            np.zeros(len(answers)),
+            annotated[:, 0],
+            annotated[:, 1],
+            annotated[:, 2:],
+            np.zeros(len(annotated)),
         ),
     )
 
@@ -267,15 +268,18 @@ def test_each_class_gets_the_cell_that_is_best_for_it():
     dets = replace(
         dets, score=dets.score - np.where(dets.label == 1, dets.image / np.float32(100), 0)
     )
-    # IoU 0.6 keeps both cats and drops the second dog (IoU 9/11); 0.5 loses a cat of two; 0.9 keeps the second dog too
-    found = sweep(dets, truth, confs=[0.1, 0.01], ious=[0.9, 0.5, 0.6])
-    assert [(cell.name, cell.conf, cell.iou, cell.ap) for cell in found.by_class] == [
+    # IoU 0.6 keeps both cats and drops the second dog (IoU 9/11); 0.5 loses one of the cats;
+    # 0.9 keeps the second dog too
+    result = sweep(dets, truth, confs=[0.1, 0.01], ious=[0.9, 0.5, 0.6])
+    assert [(cell.name, cell.conf, cell.iou, cell.ap) for cell in result.by_class] == [
         ("cat", 0.01, 0.6, 1.0),
         ("dog", 0.01, 0.5, 1.0),
-        ("cow", found.cells[0].conf, found.cells[0].iou, None),
+        ("cow", result.cells[0].conf, result.cells[0].iou, None),
     ]
-    assert [cell.boxes for cell in found.by_class] == [80, 40, 0]
-    assert found.held_out.halves == 40 and found.held_out.one_cell == found.held_out.by_class == 1
+    assert [cell.boxes for cell in result.by_class] == [80, 40, 0]
+    assert (
+        result.held_out.halves == 40 and result.held_out.one_cell == result.held_out.by_class == 1
+    )
 
 
 def test_the_held_out_score_is_that_of_thresholds_chosen_on_the_other_half():
@@ -291,19 +295,21 @@ def test_the_held_out_score_is_that_of_thresholds_chosen_on_the_other_half():
         tables = [
             [drawn(table, part.astype(int)) for table in (dets, truth)] for part in (half, ~half)
         ]
-        if any(answers.difficult.all() for _, answers in tables):
+        if any(annotated.difficult.all() for _, annotated in tables):
             continue
-        found = sweep(*tables[0], confs=confs, ious=ious, replicates=0)
-        one = found.cells[0]
+        result = sweep(*tables[0], confs=confs, ious=ious, replicates=0)
+        one = result.cells[0]
         fewest = {}  # the boxes of a cell are those on all images
-        for cell in found.cells:
+        for cell in result.cells:
             fewest[cell.conf, cell.iou] = len(apply(dets, cell.conf, cell.iou))
-        one = min(found.cells, key=lambda c: (-c.map, fewest[c.conf, c.iou], c.iou, -c.conf))
-        own = [(c.conf, c.iou) if c.ap is not None else (one.conf, one.iou) for c in found.by_class]
+        one = min(result.cells, key=lambda c: (-c.map, fewest[c.conf, c.iou], c.iou, -c.conf))
+        own = [
+            (c.conf, c.iou) if c.ap is not None else (one.conf, one.iou) for c in result.by_class
+        ]
         scores.append(
             [
-                voc_map(apply(tables[1][0], *at), tables[1][1]).map
-                for at in ((one.conf, one.iou), np.transpose(own))
+                voc_map(apply(tables[1][0], *thresholds), tables[1][1]).map
+                for thresholds in ((one.conf, one.iou), np.transpose(own))
             ]
         )
     held_out = sweep(dets, truth, confs=confs, ious=ious, replicates=0).held_out
@@ -352,12 +358,12 @@ def test_the_commands_json_holds_all_of_it(tmp_path, capsys):
     words = ["--conf", "0.1,0.5", "--iou", "0.3,0.6"]
     (plain,) = run_cli(tmp_path, capsys, *words, "--json", tables=tables)
     (full,) = run_cli(tmp_path, capsys, *words, "--json", "--per-class", tables=tables)
-    found = sweep(*tables, confs=[0.1, 0.5], ious=[0.3, 0.6])
+    result = sweep(*tables, confs=[0.1, 0.5], ious=[0.3, 0.6])
     assert json.loads(plain) == {
-        "best": asdict(found.cells[0]),
-        "cells": [asdict(cell) for cell in found.cells],
+        "best": asdict(result.cells[0]),
+        "cells": [asdict(cell) for cell in result.cells],
     }
     assert json.loads(full) == json.loads(plain) | {
-        "per_class": [asdict(cell) for cell in found.by_class],
-        "held_out": asdict(found.held_out),
+        "per_class": [asdict(cell) for cell in result.by_class],
+        "held_out": asdict(result.held_out),
     }

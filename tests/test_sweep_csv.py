@@ -12,9 +12,9 @@ CELLS = [Cell(0.1, 1 / 3, 2 / 3, 12, -1e-5, 0.25), Cell(0.5, 0.5, 0.0, 0)]
 
 
 def test_cells_survive_the_file_to_the_last_digit(tmp_path):
-    found = sweep(*random_tables(0), confs=[0.1, 1 / 3], ious=[0.4, 2 / 3])
-    write_sweep(found.cells + CELLS, tmp_path / "runs" / "sweep.csv", found.by_class)
-    assert read_sweep(tmp_path / "runs" / "sweep.csv")[0] == found.cells + CELLS
+    result = sweep(*random_tables(0), confs=[0.1, 1 / 3], ious=[0.4, 2 / 3])
+    write_sweep(result.cells + CELLS, tmp_path / "runs" / "sweep.csv", result.by_class)
+    assert read_sweep(tmp_path / "runs" / "sweep.csv")[0] == result.cells + CELLS
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["sweep.csv"]
 
 
@@ -48,10 +48,10 @@ def test_the_thresholds_are_the_classes_own_where_the_file_has_them_by_name(tmp_
 
 def test_apply_takes_what_the_file_gives(tmp_path):
     dets, truth = random_tables(1)
-    found = sweep(dets, truth)
-    write_sweep(found.cells, tmp_path / "sweep.csv", found.by_class)
+    result = sweep(dets, truth)
+    write_sweep(result.cells, tmp_path / "sweep.csv", result.by_class)
     kept = apply(dets, *read_thresholds(tmp_path / "sweep.csv", dets.classes))
-    for c, cell in enumerate(found.by_class):
+    for c, cell in enumerate(result.by_class):
         assert (kept.label == c).sum() == cell.boxes
 
 

@@ -82,8 +82,10 @@ def test_every_kind_of_fault_is_told_at_once():
             score=[2, np.nan],
         )
     assert str(caught.value) == (
-        "image_ids lists 1 names more than once, such as a; xyxy has NaN or infinity in 1 rows: 0 (a); "
-        "xyxy has x2 < x1 or y2 < y1 (is it xywh?) in 1 rows: 1 (a); label is outside [0, 3) in 1 rows: 1 (a); "
+        "image_ids lists 1 names more than once, such as a; "
+        "xyxy has NaN or infinity in 1 rows: 0 (a); "
+        "xyxy has x2 < x1 or y2 < y1 (is it xywh?) in 1 rows: 1 (a); "
+        "label is outside [0, 3) in 1 rows: 1 (a); "
         "score is outside [0, 1] or NaN in 2 rows: 0 (a), 1 (a)"
     )
 
@@ -142,8 +144,8 @@ def test_some_images_come_in_the_order_asked_for_with_their_boxes():
         ([1], (("b",), [0], [0.75])),
         ([], ((), [], [])),
     ):
-        some = dets.of_images(images)
-        assert (some.image_ids, some.image.tolist(), some.score.tolist()) == expected
+        subset = dets.of_images(images)
+        assert (subset.image_ids, subset.image.tolist(), subset.score.tolist()) == expected
 
 
 def test_rows_by_image_are_in_table_order():

@@ -1,4 +1,4 @@
-"""evaluate.metrics.voc: cases worked by hand, the devkit in exact fractions, then laws that hold for any table."""
+"""evaluate.metrics.voc: cases worked by hand, the devkit in exact fractions, then laws."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def as_detections(truth, rng):
     )
 
 
-def test_a_second_box_on_one_truth_is_a_false_alarm():
+def test_a_second_box_on_one_truth_is_a_false_positive():
     # ranks: hit, duplicate, hit. precision 1, 1/2, 2/3; AP = (1 + 2/3) / 2
     score = voc_map(detections(FIRST, DUPLICATE, SECOND), TRUTH)
     assert score.map == pytest.approx(5 / 6)
@@ -34,14 +34,14 @@ def test_a_second_box_on_one_truth_is_a_false_alarm():
 
 
 def test_precision_is_the_best_at_any_higher_recall():
-    # ranks: false alarm, hit, hit. precision 0, 1/2, 2/3; its envelope 2/3 at both recalls
+    # ranks: false positive, hit, hit. precision 0, 1/2, 2/3; its envelope 2/3 at both recalls
     assert voc_map(
         detections((0, 0, 1, 90, 90, 99, 99), FIRST, SECOND), TRUTH
     ).map == pytest.approx(2 / 3)
 
 
 def test_eleven_points_are_means_over_recalls():
-    # recall reaches 0.5 with precision 1 and stops: 6 of the 11 recalls (0 ... 0.5) have precision 1
+    # recall reaches 0.5 with precision 1 and stops: 6 of 11 recalls (0 ... 0.5) have precision 1
     assert voc_map(detections(FIRST), TRUTH, eleven_point=True).map == pytest.approx(6 / 11)
     assert voc_map(detections(FIRST), TRUTH).map == 0.5
 
