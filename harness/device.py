@@ -22,6 +22,7 @@ def pick_device(name: str) -> torch.device:
     InputError for a device this machine does not have.
     """
     if name == "auto":
+        # torchrun sets LOCAL_RANK; a process on its own takes the first GPU.
         name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)

@@ -76,9 +76,11 @@ class Recipe:
     balance: tuple[float, ...] = Gains.balance
 
     def __post_init__(self) -> None:
+        # Augmentation checks its own ranges (harness/training/augment.py).
         for name in ("image_size", "epochs", "batch", "candidates_max", "threads"):
             if getattr(self, name) < 1:
                 raise InputError(f"recipe: {name} must be at least 1, it is {getattr(self, name)}")
+        # The coarsest level of a network has one cell per 32 x 32 pixels.
         for name in ("image_size", "predict_size"):
             if getattr(self, name) % 32:
                 raise InputError(

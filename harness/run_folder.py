@@ -36,6 +36,7 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+        # From `harness train`, or `harness fuse --search` for the last.
         self.recipe = folder / "recipe.toml"
         self.origin = folder / "run.json"
         self.log = folder / "log.jsonl"
@@ -46,6 +47,7 @@ class Run:
         self.last = folder / "last.pt"
         self.fusion = folder / "fusion.json"
 
+        # From the commands between weights and a submission.
         self.val = folder / "val.npz"
         self.test = folder / "test.npz"
         self.sweep = folder / "sweep.csv"
@@ -54,6 +56,7 @@ class Run:
         self.submission = folder / "submission.csv"
         self.page = folder / "report.html"
 
+        # From `harness video`.
         self.video = folder / "video.mp4"
         self.video_table = folder / "video.npz"
         self.video_csv = folder / "video.csv"
@@ -120,6 +123,7 @@ class Run:
             self._refuse_another_recipe(recipe, resume)
         self.folder.mkdir(parents=True, exist_ok=True)
 
+        # Before anything is overwritten: the photos and boxes must be those of the beginning.
         origin = _origin(recipe, train_set, val_set, device, precision)
         if resume and self.origin.exists():
             before = json.loads(self.origin.read_text())

@@ -57,6 +57,7 @@ def outlines(
     image: Image, xyxy: Array, labels: Array
 ) -> Iterator[tuple[Pixel, Pixel, Colour, int]]:
     """Each box's first and last pixel, colour and line width, in the order to draw them."""
+    # Last box first, so that the first one lies on top.
     for row in range(len(xyxy))[::-1]:
         start, end = _ends(xyxy[row])
         fitting = max(1, min(end[0] - start[0], end[1] - start[1]) // THIN)
@@ -81,9 +82,10 @@ def draw_dashed(image: Image, xyxy: Array) -> Image:
     """A copy of (h, w, 3) RGB with boxes (N, 4) in dashes, light on dark: visible on any photo."""
     canvas = image.copy()
     thick = line_width(image)
-    step = 4 * thick
+    step = 4 * thick  # length of a dash, and of the gap after it
     for box in xyxy:
         (x1, y1), (x2, y2) = start, end = _ends(box)
+        # A dark outline, then light dashes on it: one of the two stands out on any background.
         cv2.rectangle(canvas, start, end, DARK, thick)
         for x in range(x1, x2, 2 * step):
             for y in (y1, y2):
@@ -135,6 +137,7 @@ def _plate(text: str, colour: Colour, height: int) -> Image:
     """Text on its colour, (height, w, 3): dark on light colours, light on dark ones."""
     font = _font(round(0.72 * height))
     plate = PIL.Image.new("RGB", (round(font.getlength(text)) + height // 2, height), colour)
+    # Luma (BT.601): how light the colour looks.
     ink = DARK if np.dot(colour, (0.299, 0.587, 0.114)) > 130 else LIGHT
     PIL.ImageDraw.Draw(plate).text((height // 4, height / 2), text, ink, font, anchor="lm")
     return np.asarray(plate)

@@ -39,6 +39,7 @@ class Photos:
         """Raises InputError, naming the file, when it is missing or no image."""
         photo = self._cache.get(index)
         if photo is None:
+            # Decoded outside the lock: two threads may decode one photo, and the first one is kept.
             photo = read_photo(self.paths[index])
             with self._lock:
                 if index not in self._cache and photo.nbytes <= self._room:
@@ -60,7 +61,7 @@ def read_photo(path: Path) -> Image:
         raise InputError(f"{path}: want an image: {error}") from error
     if photo is None:
         raise InputError(f"{path}: want an image, OpenCV cannot decode this file")
-    photo.flags.writeable = False
+    photo.flags.writeable = False  # it may be shared: painting on it would change later epochs
     return photo
 
 

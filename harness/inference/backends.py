@@ -43,7 +43,7 @@ def open_model(path: Path, device: str, precision: str) -> tuple[Detector, int, 
 
     on = pick_device(device)
     model, recipe = checkpoint.load_detector(path)
-    fold_batch_norms(model)
+    fold_batch_norms(model)  # on the CPU, before weights change their layout
     model = model.to(on).to(memory_format=torch.channels_last)
     return model, recipe.size, pick_precision(precision, on)
 
@@ -56,6 +56,7 @@ def fold_batch_norms(module: nn.Module) -> None:
     """
     before: nn.Module = module
     for name, child in module.named_children():
+        # Children come in the order of the network: the one before a batch norm feeds it.
         if isinstance(child, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
             folded = fuse_conv_bn_eval(before, child)
             before.weight, before.bias = folded.weight, folded.bias
@@ -72,7 +73,7 @@ def export(model: Detector, size: int, path: Path, to: Literal["onnx", "openvino
     """
     if path.suffix != SUFFIXES[to]:
         raise InputError(f"{path}: want a name that ends in {SUFFIXES[to]}")
-    for name in PACKAGES[to]:
+    for name in PACKAGES[to]:  # before the export, which takes long
         import_optional(name)
     metadata = write_metadata(model, size)
     path.parent.mkdir(parents=True, exist_ok=True)

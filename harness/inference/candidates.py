@@ -66,14 +66,17 @@ def best_candidates(
     The result is on the model's device. A `mirrored` network sees left for right; its boxes are
     turned back, exactly.
     """
+    # As bytes to the device, and floats there: a quarter of the traffic.
     images = images.to(wanted.columns.device, non_blocking=True)
     xyxy, scores = model.decode(forward(model, images.flip(3) if mirrored else images, precision))
     classes = len(wanted.columns)
 
+    # The best K pairs of a box and a wanted class, and the box of each.
     flat = scores.index_select(2, wanted.columns).flatten(1)  # (B, N * C)
     top, position = flat.topk(min(candidates_max, flat.shape[1]))  # (B, K)
     box_of = (position // classes)[..., None].expand(-1, -1, 4)  # (B, K, 4)
     xyxy = xyxy.gather(1, box_of)
+    # Left and right change places: x1 of the mirrored box is the width minus its x2.
     if mirrored:
         x1, y1, x2, y2 = xyxy.unbind(2)
         xyxy = torch.stack([images.shape[3] - x2, y1, images.shape[3] - x1, y2], 2)
@@ -87,6 +90,7 @@ def photo_columns(
 
     Leaves out scores below `conf_min`, and boxes that lie wholly in the grey beside the photo.
     """
+    # In float32, like the scores: 0.9 as a double is larger than a score of 0.9.
     rows = rows[rows[:, 4] >= np.float32(conf_min)]
     xyxy = place.to_photo(rows[:, :4])
     keep = (xyxy[:, 2:] > xyxy[:, :2]).all(1)

@@ -32,10 +32,12 @@ def beside_float32(
     `paths[i]` shows `truth.image_ids[i]`. Only a few photos are tried, evenly over all: 8 for the
     boxes; for AP50 one in 16, but at least 8 and at most 32.
     """
+    # How far boxes and scores move needs no truth.
     few = _spread(len(paths), BOX_PHOTOS)
     photos = Photos([paths[i] for i in few], cache_bytes=0)
     yield moved_by(model, photos, size=size, precision=precision)
 
+    # What that does to AP50 needs one, and more photos.
     few = _spread(len(paths), max(AP_PHOTOS_MIN, min(AP_PHOTOS_MAX, len(paths) // 16)))
     if truth is None or (few_truth := truth.of_images(few)).difficult.all():
         return
@@ -61,6 +63,7 @@ def moved_by(model: Detector, photos: Photos, *, size: int, precision: torch.dty
         (xyxy, score), (rough_xyxy, rough_score) = (
             model.decode(forward(model, images, dtype)) for dtype in (torch.float32, precision)
         )
+        # Boxes that float32 is sure of; the same rows of the rough output are the same boxes.
         confident = score >= CONFIDENT  # (1, N, C)
         boxes = confident.any(2)  # (1, N)
         if boxes.any():

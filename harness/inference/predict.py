@@ -45,7 +45,9 @@ def predict(
     no class in common.
     """
     if not image_ids:
-        raise InputError("want photos to look at, there are none")
+        raise InputError("want photos to predict on, there are none")
+
+    # What stays the same for every batch: device, classes and how candidates are computed.
     device = device_of(model)
     wanted = want_classes(model, classes, device)
     model.eval()
@@ -60,6 +62,7 @@ def predict(
             precision=precision,
         )
 
+    # Threads read the next photos while the device computes.
     loaded = predict_batches(
         photos,
         size=size,
@@ -70,6 +73,7 @@ def predict(
     )
     columns: list[tuple[Array, ...]] = []  # of each photo
     for positions, images, places in loaded:
+        # A batch that ran out of memory comes back smaller, and stays so for the rest.
         candidates, batch = in_memory(compute, images, batch)  # (B, K, 6)
         for position, place, rows in zip(positions, places, candidates.numpy(), strict=True):
             columns.append(photo_columns(rows, place, position, wanted, conf_min))

@@ -54,6 +54,7 @@ class Shard:
         files, so the processes must see one file system. Raises JobError when a process is lost.
         """
         if self.world_size > 1:
+            # All parts are written before anybody goes on, so rank 0 finds every one.
             for path, table in tables.items():
                 table.save(_part(path, self.rank))
             _wait_for_all()
@@ -77,6 +78,7 @@ class Shard:
 def merge(parts: Sequence[Detections]) -> Detections:
     """The table of which `parts[r]` holds images r, r + n, r + 2n, ... of n parts."""
     n = len(parts)
+    # Image i of part r is image i * n + r of the whole: ids by stride, rows by arithmetic.
     image_ids: list[str] = [""] * sum(len(part.image_ids) for part in parts)
     for rank, part in enumerate(parts):
         image_ids[rank::n] = part.image_ids
@@ -86,6 +88,7 @@ def merge(parts: Sequence[Detections]) -> Detections:
         for name in ("label", "xyxy", "score")
     )
     whole = Detections(tuple(image_ids), parts[0].classes, image, label, xyxy, score)
+    # Parts follow each other; a table goes by image. Stable: rows of one image keep their order.
     return whole.take(np.argsort(image, kind="stable"))
 
 
@@ -101,6 +104,7 @@ def _wait_for_all() -> None:
     from torch import distributed
 
     try:
+        # gloo needs no GPU. A day: one process may have far larger photos than the others.
         distributed.init_process_group("gloo", timeout=timedelta(days=1))
         distributed.barrier()
         distributed.destroy_process_group()

@@ -44,10 +44,11 @@ def predict_photos(
     takes one photo at once and a GPU `GPU_BATCH`. Raises InputError as `predict` does.
     """
     device = device_of(model)
+    # Step 1. Photos that are seen once are not worth keeping in memory.
     own = shard.of(paths)
-    # Photos that are seen once are not worth keeping in memory.
     photos = Photos(own) if len(views) > 1 else Photos(own, cache_bytes=0)
 
+    # Step 2. Every view is one pass over the photos; the progress counts them all.
     with progress("predict", total=len(own) * len(views), unit="photo") as advance:
         return {
             view: predict(
@@ -81,8 +82,10 @@ def save_predictions(
 
     -> the rows of `out` in rank 0, none in other processes, which each call this too.
     """
+    # Step 3: the views are fused within each shard, which is exact: no image is in two shards.
     written = {out: fuse_views(list(tables.values()), fuse, candidates_max)}
     if each:
         for view, table in tables.items():
             written[out.with_stem(f"{out.stem}-{view.name}")] = table
+    # Step 4.
     return shard.save(written)[out]

@@ -87,11 +87,12 @@ def sample_augment(
     if rng.random() < augment.mosaic:
         # Photo `index` is one of the four in any place, the other three are any photos.
         photos = tuple(rng.permutation([index, *rng.integers(n, size=3)]).tolist())
-        corner = rng.uniform(-size / 2, size / 2, 2)
+        corner = rng.uniform(-size / 2, size / 2, 2)  # anywhere in the middle S x S of the canvas
         if rng.random() < augment.mixup:
             other = replace(augment, mosaic=1.0, mixup=0.0)
             partner = sample_augment(rng, int(rng.integers(n)), n, other, size)
             blend = rng.beta(32, 32)  # near a half: 95 % lie between 0.38 and 0.62
+    # Colours and motion are the same for all photos of a mosaic.
     hsv = 1 + rng.uniform(-1, 1, 3) * (augment.hsv_h, augment.hsv_s, augment.hsv_v)
     affine = _sample_affine(rng, augment, size)
     return SampledAugment(photos, corner, affine, hsv, partner, blend)
@@ -104,6 +105,7 @@ def _sample_affine(rng: np.random.Generator, augment: Augment, size: int) -> Arr
     slant_x, slant_y = np.tan(np.radians(rng.uniform(-augment.shear, augment.shear, 2)))
     middle = rng.uniform(0.5 - augment.translate, 0.5 + augment.translate, 2) * size
 
+    # Column vectors: the rightmost factor acts first, so the turn comes before zoom and slant.
     rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
     affine = np.column_stack([zoom * np.array([[1, slant_x], [slant_y, 1]]) @ rotation, middle])
 

@@ -42,13 +42,14 @@ def train_batches(
     if len(photos) != len(truth.image_ids):
         raise InputError(f"{len(photos)} photos, but the truth lists {len(truth.image_ids)} images")
     learned = truth.take(~truth.difficult)
-    rows = list(learned.rows_by_image())
+    rows = list(learned.rows_by_image())  # rows[i]: those of image i
 
     def load(index: int) -> LabelledPhoto:
         photo = photos[index]
         h, w = photo.shape[:2]
         return photo, learned.label[rows[index]], learned.xyxy[rows[index]].clip(0, [w, h, w, h])
 
+    # On a thread of the pool: the generator depends on the photo alone, not on who runs first.
     def fill(index: int, out: Image) -> Target:
         rng = np.random.default_rng([1, seed, epoch, index])
         sampled = sample_augment(rng, index, len(photos), augment, len(out))

@@ -21,6 +21,7 @@ class TrainingLog:
     def __init__(self, run: Run, *, epochs_done: int, epoch_steps: int):
         """Goes on with the log of a resumed run; a run without a whole epoch starts it afresh."""
         self._epoch_steps = epoch_steps
+        # TensorBoard drops what a killed run wrote from `purge_step` on; log.jsonl is cut before.
         self._lines = open(run.log, "a" if epochs_done else "w")
         self._board = SummaryWriter(run.folder, purge_step=epochs_done * epoch_steps)
 
@@ -51,7 +52,7 @@ class TrainingLog:
             self._board.add_scalar(f"map/{name}", value, (epoch + 1) * self._epoch_steps)
         line = {"epoch": epoch, "map": scores, "seconds": seconds, "images_per_second": speed}
         self._lines.write(json.dumps(line) + "\n")
-        self._lines.flush()
+        self._lines.flush()  # once per epoch: `tail -f` follows, and steps cost no system call
 
 
 def drop_unfinished_epochs(log: Path, epochs_done: int) -> None:

@@ -29,6 +29,7 @@ def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     Only weights decay: a bias or a scale that shrinks does not make the network simpler.
     """
     named = list(model.named_parameters())
+    # Convolutions have 4 dimensions; what has one is a bias, or a batch norm's scale.
     biases = [p for name, p in named if name.endswith("bias")]
     scales = [p for name, p in named if not name.endswith("bias") and p.ndim == 1]
     weights = [p for name, p in named if p.ndim > 1]
@@ -46,12 +47,14 @@ def set_rates(
     optimizer: torch.optim.Optimizer, recipe: Recipe, step: int, epoch_steps: int
 ) -> float:
     """Set learning rates and momentum for a step (from 0). -> the weights' learning rate."""
+    # The fall: from 1 at the first step to 0 at the last, between lr and lr * lr_final.
     warmup_steps, steps = recipe.warmup_epochs * epoch_steps, recipe.epochs * epoch_steps
     warm = min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
     passed = step / max(1, steps - 1)  # 0 at the first step, 1 at the last
     fall = (1 + math.cos(math.pi * passed)) / 2 if recipe.schedule == "cosine" else 1 - passed
     lr = recipe.lr * (recipe.lr_final + (1 - recipe.lr_final) * fall)
 
+    # The warm-up, from each group's own start.
     for group in optimizer.param_groups:
         start = recipe.warmup_bias_lr if group["warms_down"] else 0.0
         group["lr"] = start + (lr - start) * warm

@@ -86,7 +86,7 @@ def _placement(photo: tuple[int, int], place: int, sampled: SampledAugment, size
         matrix[:, 2] -= size / 2
         return matrix
     h, w = photo
-    ratio = size / max(h, w)
+    ratio = size / max(h, w)  # the long side becomes S
     x, y = sampled.corner
     below, right = divmod(place, 2)  # places 0, 1 lie above the corner, 1 and 3 to its right
     return np.array(
@@ -111,6 +111,7 @@ def _paint(photo: Image, matrix: Array, out: Image) -> Array:
         _warp(photo, matrix, out)
         return matrix
     (h, w), side = photo.shape[:2], len(out)
+    # Each axis on its own: part of the photo, part of the output, and the exact map between them.
     columns, across, zoom_x, shift_x = _snap(matrix[0, 0], matrix[0, 2], w, side)
     rows, down, zoom_y, shift_y = _snap(matrix[1, 1], matrix[1, 2], h, side)
     place = out[down, across]
@@ -120,7 +121,7 @@ def _paint(photo: Image, matrix: Array, out: Image) -> Array:
         interpolation = cv2.INTER_LINEAR if abs(matrix[0, 0]) >= 0.5 else cv2.INTER_AREA
         cv2.resize(photo[rows, columns], place.shape[1::-1], dst=place, interpolation=interpolation)
         for axis, zoom in enumerate((zoom_y, zoom_x)):
-            if zoom < 0:
+            if zoom < 0:  # resize cannot mirror
                 cv2.flip(place, axis, dst=place)
     return np.array([[zoom_x, 0, shift_x], [0, zoom_y, shift_y]])
 
@@ -149,6 +150,7 @@ def _snap(zoom: float, shift: float, length: int, side: int) -> tuple[slice, sli
 def _warp(photo: Image, matrix: Array, out: Image) -> None:
     """Paint a photo by any (2, 3) matrix, bilinear, its edge blended with what `out` shows."""
     h, w = photo.shape[:2]
+    # Only the part of the output that the photo may reach is warped.
     x1, y1, x2, y2 = hull(np.array([[0, 0, w, h]]), matrix)[0].clip(0, len(out)).round().astype(int)
     place = out[y1:y2, x1:x2]
     if not place.size:
@@ -169,13 +171,15 @@ def _worth_keeping(moved: Array, cut: Array) -> Array:
     """Which boxes (N, 4) still show enough of themselves after the cut. -> (N,) bool."""
     before, after = moved[:, 2:] - moved[:, :2], cut[:, 2:] - cut[:, :2]  # (N, 2) width, height
     long, short = after.max(1), after.min(1)
+    # A sliver teaches nothing: too thin, too little of the object, or too long for its width.
     keep: Array = (short > 2) & (after.prod(1) >= 0.1 * before.prod(1)) & (long <= 100 * short)
     return keep
 
 
 def _recolour(image: Image, hsv: Array) -> None:
     """Multiply hue (round the circle), saturation and value (up to full), in place."""
-    levels = np.arange(256)[:, None] * hsv
+    # Every channel has 256 levels, so a table of 256 rows says what each becomes.
+    levels = np.arange(256)[:, None] * hsv  # (256, 3)
     levels[:, 0] %= 180  # OpenCV's hue is in units of 2 degrees
     table = levels.clip(0, 255).astype(np.uint8)[None]  # (1, 256, 3)
     cv2.cvtColor(image, cv2.COLOR_RGB2HSV, dst=image)

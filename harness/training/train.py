@@ -95,11 +95,15 @@ def train(
             started = time.perf_counter()
             train_epoch(state, photos, train_set.truth, recipe, epoch, precision, run, log, advance)
             trained = time.perf_counter()
+
+            # Both sets of weights are scored, and the better one is kept.
             scores = {
                 name: validate(model, val_photos, val_set.truth, recipe, precision)
                 for name, model in state.models.items()
             }
             seconds = {"train": trained - started, "validate": time.perf_counter() - trained}
+
+            # The log first: it is cut to the checkpoint when a killed run resumes.
             log.epoch(epoch, scores, seconds, len(photos) / seconds["train"])
             state.end_epoch(run, recipe, epoch, scores)
 
@@ -137,9 +141,12 @@ def train_epoch(
     for step, (images, targets) in enumerate(batches, start=epoch * epoch_steps):
         if step == 0:
             write_first_batch(images, targets, state.model.classes, run.first_batch)
+
+        # One step: rates, gradients, and the average of the weights.
         lr = set_rates(state.optimizer, recipe, step, epoch_steps)
         losses = train_step(state, images, targets, recipe, precision)
         state.ema.update(state.model)
+
         log.step(epoch, step, lr, losses)
         advance(
             1,
@@ -173,6 +180,7 @@ def train_step(
         if not math.isfinite(sum(losses.values())):
             other = " or precision=float32" if precision == torch.float16 else ""
             raise JobError(f"loss is not finite: {losses}; try lr={recipe.lr / 2:g}{other}")
+        # Down the sum of the parts; their gains are in them already.
         optimizer.zero_grad(set_to_none=True)
         scaler.scale(values.sum()).backward()
     except RuntimeError as error:
@@ -181,6 +189,8 @@ def train_step(
         smaller = f"batch={recipe.batch // 2}" if recipe.batch > 1 else "a smaller image_size"
         settings = f"batch={recipe.batch} image_size={recipe.image_size}"
         raise JobError(f"out of memory at {settings}: try {smaller}") from None
+
+    # Clipped as they are without the scaler's factor, which is 1 except in float16.
     scaler.unscale_(optimizer)
     nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
     scaler.step(optimizer)

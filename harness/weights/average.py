@@ -47,6 +47,7 @@ def average(paths: Sequence[Path]) -> tuple[dict[str, Any], list[str]]:
         for member in _members(path):
             if members:
                 _refuse_another(member, members[0])
+            # A set that is there already would count twice in the mean.
             if not any(_equal(member.state, other.state) for other in members):
                 members.append(member)
     if len(members) < 2:
@@ -85,6 +86,7 @@ def _members(path: Path) -> Iterator[Member]:
 
 def _refuse_another(member: Member, first: Member) -> None:
     """Raise InputError when the numbers of `member` do not mean what those of `first` do."""
+    # First what decoding depends on, then classes, then shapes: the first difference explains most.
     for key in DECODING:
         value, wanted = getattr(member.recipe, key), getattr(first.recipe, key)
         if value != wanted:

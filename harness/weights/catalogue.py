@@ -141,10 +141,14 @@ def fetch_weights(name: str, *, from_file: Path | None = None, progress: Progres
     """
     published = _published(name)
     path = weights_folder() / published.file
+
+    # From the network; `by_hand` ends each message of a failure with the way round it.
     if from_file is None:
         by_hand = f"with a copy of the file: `harness weights fetch {name} --from FILE`"
         download(published.url, path, sha256=published.sha256, by_hand=by_hand, progress=progress)
         return path
+
+    # From a copy, which must be the very same file.
     if not from_file.is_file():
         raise InputError(f"{from_file}: no such file; want a copy of {published.url}")
     if (digest := file_sha256(from_file)) != published.sha256:
@@ -204,9 +208,9 @@ def catalogue_text(catalogue: dict[str, Any]) -> str:
         [
             *lines,
             f"* is here, in {catalogue['folder']}",
-            "Every fetch is checked by SHA-256 (--json shows it). torchvision publishes 8 digits of",
-            "it, in the file's name; the other publishers none: those values are what public",
-            "projects that pin the same file wrote down.",
+            "Every fetch is checked by SHA-256 (--json shows it). torchvision publishes its first",
+            "8 digits, in the file's name, the others nothing: theirs are what public projects",
+            "that pin the same file wrote down.",
         ]
     )
 

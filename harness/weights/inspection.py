@@ -24,8 +24,10 @@ def inspect_weights(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: want a weight file, such as {Run(path).best}, this is a folder")
     weights, recipe = read_weights(path)
     kind, ours = _kind(path, recipe)
+    # Weights that were stored in half precision survive the way there and back unchanged.
     floats = [value for value in weights.state.values() if value.is_floating_point()]
     half = all(value.equal(value.half().float()) for value in floats)
+    # Parameters are what training moves; batch norm's averages have other names.
     learned = [name for name in weights.state if name.rpartition(".")[2] in ("weight", "bias")]
     digest = file_sha256(path)
     published = (row.name for row in CATALOGUE.values() if row.sha256 == digest)
