@@ -39,13 +39,13 @@ def compared(boxes: int) -> str:
     """The columns of a line."""
     dets, _ = made_up(1, boxes)
     caps = {"candidates_max": boxes, "keep_max": boxes}
-    limits = np.full((CLASSES, 1), IOU)
+    iou_thresholds = np.full((CLASSES, 1), IOU)
     rows = [np.flatnonzero(dets.label == c) for c in range(CLASSES)]
     by_class = [(torch.from_numpy(dets.xyxy[r]), torch.from_numpy(dets.score[r])) for r in rows]
     theirs, ours, table = medians(
         30_000 // boxes * 10 + 15,
         lambda: [torchvision_nms(xyxy, score, IOU) for xyxy, score in by_class],
-        lambda: list(survivor_masks(dets, limits, **caps)),
+        lambda: list(survivor_masks(dets, iou_thresholds, **caps)),
         lambda: nms(dets, IOU, **caps),
     )
     exact = (
@@ -53,7 +53,7 @@ def compared(boxes: int) -> str:
     )
     wanted = {row for r, kept in zip(rows, exact, strict=True) for row in r[kept].tolist()}
     different = wanted ^ {
-        row for rows, _ in survivor_masks(dets, limits, **caps) for row in rows.tolist()
+        row for rows, _ in survivor_masks(dets, iou_thresholds, **caps) for row in rows.tolist()
     }
     numbers = (
         f"{theirs:.3f} | {ours:.3f} | {table:.3f} | {theirs / ours:.1f} | {theirs / table:.1f}"

@@ -14,15 +14,15 @@ survives at threshold t.
 5. Apply `keep_max` to each bit by itself: clear it where that many better rows of the image
    have it.
 
-An example. The thresholds 0.3, 0.5 and 0.7 are bits 0, 1 and 2, the highest written first. Boxes
-A, B, C come in this order; IoU(A, B) = IoU(B, C) = 0.6 and IoU(A, C) = 0.2. The thresholds below
+An example. The thresholds 0.4, 0.5 and 0.7 are bits 0, 1 and 2, the highest written first. Boxes
+A, B, C come in this order; IoU(A, B) = IoU(B, C) = 0.6 and IoU(A, C) = 1/3. The thresholds below
 0.6 are the bits 011.
 
     A  111                            nothing is better
-    B  111 & ~(111 & 011) = 100       A drops it at 0.3 and 0.5; only 0.7 keeps it
-    C  111 & ~(100 & 011) = 111       B would drop it at 0.3 and 0.5, but is not there itself
+    B  111 & ~(111 & 011) = 100       A drops it at 0.4 and 0.5; only 0.7 keeps it
+    C  111 & ~(100 & 011) = 111       B would drop it at 0.4 and 0.5, but is not there itself
 
-At 0.3 and 0.5 A and C remain, at 0.7 all three: what three passes of plain NMS give.
+At 0.4 and 0.5 A and C remain, at 0.7 all three: what three passes of plain NMS give.
 """
 
 from collections.abc import Iterator

@@ -129,9 +129,9 @@ def same(table, other):
         np.testing.assert_array_equal(getattr(table, column), getattr(other, column))
 
 
-def survivors_at(dets, limits, t, **caps):
+def survivors_at(dets, thresholds, t, **caps):
     """What `survivor_masks` says of limit t, as a table."""
-    blocks = list(survivor_masks(dets, np.tile(limits, (len(dets.classes), 1)), **caps))
+    blocks = list(survivor_masks(dets, np.tile(thresholds, (len(dets.classes), 1)), **caps))
     rows = [rows[alive >> np.uint64(t) & np.uint64(1) > 0] for rows, alive in blocks]
     return dets.take(np.concatenate([np.empty(0, int), *rows]))
 
@@ -144,28 +144,35 @@ def test_a_crowd_of_more_boxes_than_are_compared_at_once_agrees_with_the_slow_or
     same(nms(dets, 0.4), dets.take(np.array(rows)))
 
 
+def test_the_masks_of_the_example_in_the_docstring():
+    # boxes of 10 x 10, each 2.5 to the right of the one before: IoU 7.5/12.5 = 0.6, A and C 5/15
+    abc = detections(*[(0, 0, 0.9 - n / 10, 2.5 * n, 0, 2.5 * n + 10, 10) for n in range(3)])
+    ((rows, alive),) = survivor_masks(abc, np.tile([0.4, 0.5, 0.7], (3, 1)))
+    assert rows.tolist() == [0, 1, 2] and alive.tolist() == [0b111, 0b100, 0b111]
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
-    limits=st.lists(
+    thresholds=st.lists(
         st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1 / 3, 0.5, 1.0])), min_size=1, max_size=64
     ),
     candidates_max=st.sampled_from([3000, 40, 3, 0]),
     keep_max=st.sampled_from([3000, 5, 0]),
     data=st.data(),
 )
-def test_every_bit_is_a_pass_of_its_own(seed, limits, candidates_max, keep_max, data):
+def test_every_bit_is_a_pass_of_its_own(seed, thresholds, candidates_max, keep_max, data):
     dets = random_tables(seed)[0] if seed % 2 else crowd(seed)
-    limits = sorted(limits)
-    t = data.draw(st.integers(0, len(limits) - 1))
+    thresholds = sorted(thresholds)
+    t = data.draw(st.integers(0, len(thresholds) - 1))
     caps = {"candidates_max": candidates_max, "keep_max": keep_max}
-    same(survivors_at(dets, limits, t, **caps), nms(dets, limits[t], **caps))
+    same(survivors_at(dets, thresholds, t, **caps), nms(dets, thresholds[t], **caps))
 
 
-def test_the_last_of_64_limits_has_its_bit_and_a_65th_is_refused():
-    limits = np.linspace(0.01, 0.64, 64)
-    assert len(survivors_at(detections(FULL, HALF), limits, 63)) == 2
-    assert len(survivors_at(detections(FULL, HALF), limits, 0)) == 1
+def test_the_last_of_64_thresholds_has_its_bit_and_a_65th_is_refused():
+    thresholds = np.linspace(0.01, 0.64, 64)
+    assert len(survivors_at(detections(FULL, HALF), thresholds, 63)) == 2
+    assert len(survivors_at(detections(FULL, HALF), thresholds, 0)) == 1
     with pytest.raises(InputError, match="want at most 64 IoU thresholds at once, there are 65"):
         survivors_at(detections(FULL), np.linspace(0, 1, 65), 0)
 
@@ -207,12 +214,12 @@ def test_each_class_has_thresholds_of_its_own():
 @pytest.mark.parametrize("seed", range(10))
 def test_thresholds_by_class_are_those_of_each_class_alone(seed):
     dets, _ = random_tables(seed)
-    limits, confs = np.array([0.2, 0.5, 0.8]), np.array([0.5, 0.0, 0.25])
-    kept = nms(dets, limits, conf_min=confs)
+    thresholds, confs = np.array([0.2, 0.5, 0.8]), np.array([0.5, 0.0, 0.25])
+    kept = nms(dets, thresholds, conf_min=confs)
     for c in range(3):
         same(
             kept.take(kept.label == c),
-            nms(dets.take(dets.label == c), limits[c], conf_min=confs[c]),
+            nms(dets.take(dets.label == c), thresholds[c], conf_min=confs[c]),
         )
 
 
@@ -230,10 +237,10 @@ def test_a_score_of_minus_zero_ranks_with_zero():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_among_several_limits_each_is_met_to_the_last_bit(seed):
+def test_among_several_thresholds_each_is_met_to_the_last_bit(seed):
     low, size = np.random.default_rng(seed).random((2, 2, 2))
     pair = np.concatenate([low, low + 2 * size + 1], axis=1) * 300
     dets = detections((0, 0, 0.9, *pair[0]), (0, 0, 0.8, *pair[1]))
     overlap = iou(dets.xyxy[:1], dets.xyxy[1:]).item()
-    limits = [overlap / 2, np.nextafter(overlap, 0), overlap, np.nextafter(overlap, 1)]
-    assert [len(survivors_at(dets, limits, t)) for t in range(4)] == [1, 1, 2, 2]
+    thresholds = [overlap / 2, np.nextafter(overlap, 0), overlap, np.nextafter(overlap, 1)]
+    assert [len(survivors_at(dets, thresholds, t)) for t in range(4)] == [1, 1, 2, 2]

@@ -2,11 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from evaluate.exceptions import InputError
-from evaluate.metrics.average_precision import average_precision
 from evaluate.metrics.voc import Score, precision_recall, voc_map
 from evaluate.tables import Detections
 from tests.oracles import detections, devkit_ap, random_tables, reordered, truths
@@ -44,12 +41,6 @@ def test_eleven_points_are_means_over_recalls():
     # recall reaches 0.5 with precision 1 and stops: 6 of 11 recalls (0 ... 0.5) have precision 1
     assert voc_map(detections(FIRST), TRUTH, eleven_point=True).map == pytest.approx(6 / 11)
     assert voc_map(detections(FIRST), TRUTH).map == 0.5
-
-
-def test_three_of_ten_reach_recall_three_tenths():
-    assert average_precision(np.arange(1, 4), 10, recall_points=11) == pytest.approx(
-        4 / 11
-    )  # 0, .1, .2, .3
 
 
 @pytest.mark.parametrize(
@@ -151,18 +142,6 @@ def test_only_the_order_of_scores_counts():
         dets.image_ids, dets.classes, dets.image, dets.label, dets.xyxy, dets.score**2
     )
     assert voc_map(squared, truth).per_class == voc_map(dets, truth).per_class
-
-
-@given(st.lists(st.booleans(), max_size=30), st.integers(0, 5))
-@settings(deadline=None, max_examples=50)
-def test_ap_is_from_zero_to_one_and_a_hit_further_up_never_hurts(hits, missed):
-    positives = sum(hits) + missed or 1
-    ap = average_precision(np.flatnonzero(hits) + 1, positives)
-    assert 0 <= ap <= sum(hits) / positives
-    for i in range(len(hits) - 1):
-        if hits[i : i + 2] == [False, True]:
-            better = [*hits[:i], True, False, *hits[i + 2 :]]
-            assert average_precision(np.flatnonzero(better) + 1, positives) >= ap
 
 
 def test_a_curve_has_a_point_for_each_detection_that_counts():

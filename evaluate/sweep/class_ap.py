@@ -42,12 +42,12 @@ class ClassHits:
 
     ranked: ClassRanking  # less what is neutral
     place: Array  # (H,) in the ranking, rising
-    at_iou: list[
-        tuple[Array, Array]
-    ]  # T times: (h,) which of the H are hits, (F,) their prefix ends
+    # T times: which of the H are hits at that IoU (h,), how many of those each confidence has (F,)
+    at_iou: list[tuple[Array, Array]]
 
 
 def find_hits(ranked: ClassRanking, truths: int) -> ClassHits:
+    """Step 4, first half: hits are the same for every confidence, which only cuts their list."""
     alive = np.where(ranked.target == NEUTRAL, np.uint64(0), ranked.alive)
     mask = walk.hits(alive, ranked.target, truths)
     place = np.flatnonzero(mask)

@@ -16,6 +16,7 @@ at its confidence and scored. Three facts make one pass enough for all cells:
 3. Count how many survive down to each prefix end: the cells' boxes.
 4. Find the hits and their ranks at each IoU: the cells' AP.
 5. Do the same with each image counted several times or not at all: AP in resamples and in parts.
+6. Hand each cell the numbers of its two thresholds; several cells may share them.
 
 An example of one class, with the IoUs 0.3 and 0.6 (bits 0 and 1) and the confidences 0.5 and 0.2:
 
@@ -120,15 +121,17 @@ def score_grid(
             if positives[c].any():
                 hits = find_hits(ranked, len(truth))
                 ap[c] = exact_ap(hits, int(positives[c].sum()), settings.eleven_point)  # step 4
+                # step 5
                 resampled = weighted_ap(hits, positives[c], resamples, settings.eleven_point)
                 part_ap[c] = weighted_ap(hits, positives[c], parts, settings.eleven_point)
                 total_ap += np.nan_to_num(resampled)
                 classes_scored += positives[c] @ resamples > 0
             advance(1)
 
+    # step 6
     any_truth = classes_scored > 0
     resampled_map = total_ap[:, :, any_truth] / classes_scored[any_truth]
-    n = (axes.conf_row, axes.iou_row)  # of each cell
+    n = (axes.conf_row, axes.iou_row)
     per_class = (ap[:, *n], boxes[:, *n], resampled_map[n], part_ap[:, *n])
     return Grid(truth.classes, positives.sum(1), axes.cells, *per_class)
 
