@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -92,6 +93,18 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(data, tmp_
         run(data, tmp_path / name, "epochs=1", *more)
     a, b, c = (weights_of(tmp_path / name / "last.pt")["model"] for name in "abc")
     assert same(a, b) and not same(a, c)
+
+
+def test_training_leaves_the_callers_random_numbers_and_threads_alone(data, tmp_path):
+    before, threads = torch.get_rng_state(), cv2.getNumThreads()
+    run(data, tmp_path / "r", "epochs=1")
+    assert torch.equal(torch.get_rng_state(), before) and cv2.getNumThreads() == threads
+
+
+def test_a_range_that_makes_no_sense_is_refused_before_there_is_a_folder(data, tmp_path):
+    with pytest.raises(InputError, match="want scale between 0 and 0.95"):
+        run(data, tmp_path / "r", "epochs=1", "scale=1.5")
+    assert not (tmp_path / "r").exists()
 
 
 KILLED_RUN = """
