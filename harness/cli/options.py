@@ -33,6 +33,7 @@ Images = Annotated[
     Path | None, Parameter(help="Folder of DATA's photos, where it is not beside DATA.")
 ]
 Split = Annotated[str, Parameter(help="Name of a split of DATA, such as val.")]
+Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, ...")]
 ProfileName = Annotated[
     str,
     Parameter(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from harness.cli.options import Images, Split, bars, say_skipped
+from harness.cli.options import Device, Images, Split, bars, say_skipped
 from harness.cli.process import compute_deterministically, one_thread_per_photo
 
 
@@ -22,7 +22,7 @@ def train_command(
     train_split: Split = "train",
     val_split: Split = "val",
     resume: Annotated[bool, Parameter(help="Go on with the run in OUT, if there is one.")] = False,
-    device: Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Train a detector; OUT/best.pt are its weights with the best AP50 on the validation split."""
     from harness.data.dataset import open_data

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from evaluate.exceptions import InputError
 from evaluate.tracking.video_detections import DRAWN_CONF_MIN
-from harness.cli.options import bars
+from harness.cli.options import Device, bars
 from harness.cli.process import one_thread_per_photo
 
 
@@ -39,7 +39,7 @@ def video_command(
     size: Annotated[
         int | None, Parameter(help="Long side in pixels for the network; default: as trained.")
     ] = None,
-    device: Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    device: Device = "auto",
     rate: Annotated[
         Fraction, Parameter(help="Frames per second, where INPUT is a folder of images.")
     ] = Fraction(25),
