@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli.main import VERBS
+
 ROOT = Path(__file__).parents[1]
 MAP = ROOT / "docs" / "ARCHITECTURE.md"
 OURS = {"harness", "models", "evaluate", "submit"}
@@ -231,6 +233,7 @@ def test_evaluate_and_models_are_ours_not_hugging_faces():
         "evaluate.ensemble.fuse, evaluate.exchange.coco_json, evaluate.tracking.smoother",
         "submit.csv.formats, submit.csv.check, submit.ledger, submit.kaggle.submission",
         "harness.cli.main, harness.scoring, harness.report.leaderboard, harness.convert",
+        ", ".join(dict.fromkeys(place.partition(":")[0] for place in VERBS.values())),
     ],
 )
 def test_scoring_and_submitting_start_without_slow_packages(modules):

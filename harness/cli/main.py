@@ -17,17 +17,6 @@ from pathlib import Path
 from cyclopts import App, CycloptsError, Parameter
 
 from evaluate.exceptions import InputError, JobError
-from harness.cli.convert import convert_command
-from harness.cli.data import data_app
-from harness.cli.fuse import fuse_command
-from harness.cli.predict import export_command, predict_command
-from harness.cli.report import leaderboard_command, report_command
-from harness.cli.score import compare_command, errors_command, score_command
-from harness.cli.submit import check_command, csv_command, poll_command, submit_command
-from harness.cli.sweep import apply_command, sweep_command
-from harness.cli.train import train_command
-from harness.cli.video import video_command
-from harness.cli.weights import weights_app
 
 ROOT = Path(__file__).parents[2]
 WRONG_INPUT = (  # exit status 2
@@ -42,26 +31,32 @@ app = App(
     version_flags=[],
     default_parameter=Parameter(negative=""),
 )
-# In the order of the flow, which is how the files beside this one are read too; help sorts them.
-app.command(data_app)
-app.command(weights_app)
-app.command(train_command, name="train")
-app.command(predict_command, name="predict")
-app.command(export_command, name="export")
-app.command(video_command, name="video")
-app.command(sweep_command, name="sweep")
-app.command(apply_command, name="apply")
-app.command(fuse_command, name="fuse")
-app.command(score_command, name="score")
-app.command(compare_command, name="compare")
-app.command(errors_command, name="errors")
-app.command(convert_command, name="convert")
-app.command(csv_command, name="csv")
-app.command(check_command, name="check")
-app.command(submit_command, name="submit")
-app.command(poll_command, name="poll")
-app.command(leaderboard_command, name="leaderboard")
-app.command(report_command, name="report")
+
+# Each verb, where it is defined. A verb's file is imported when the verb runs, so that nobody waits
+# for another verb's packages; only `harness --help` imports all of them, for their first lines.
+VERBS = {
+    "data": "harness.cli.data:data_app",
+    "weights": "harness.cli.weights:weights_app",
+    "train": "harness.cli.train:train_command",
+    "predict": "harness.cli.predict:predict_command",
+    "export": "harness.cli.predict:export_command",
+    "video": "harness.cli.video:video_command",
+    "sweep": "harness.cli.sweep:sweep_command",
+    "apply": "harness.cli.sweep:apply_command",
+    "fuse": "harness.cli.fuse:fuse_command",
+    "score": "harness.cli.score:score_command",
+    "compare": "harness.cli.score:compare_command",
+    "errors": "harness.cli.score:errors_command",
+    "convert": "harness.cli.convert:convert_command",
+    "csv": "harness.cli.submit:csv_command",
+    "check": "harness.cli.submit:check_command",
+    "submit": "harness.cli.submit:submit_command",
+    "poll": "harness.cli.submit:poll_command",
+    "leaderboard": "harness.cli.report:leaderboard_command",
+    "report": "harness.cli.report:report_command",
+}
+for verb, place in VERBS.items():
+    app.command(place, name=verb)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,6 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = [word for word in words if word != "--debug"]
     try:
         _refuse_shadows()
+        if not words or words[0] not in VERBS:
+            for verb in VERBS:
+                app[verb]  # imports it: the list of verbs shows the first line of each
         app(words, exit_on_error=False, print_error=False, result_action="return_none")
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         # Python flushes stdout once more when it ends, which must not fail again.
