@@ -3,8 +3,9 @@
 Results go to stdout, progress and errors to stderr. Exit status: 0, done; 1, the job failed; 2,
 wrong usage or wrong input (evaluate/exceptions.py says which exception is which).
 
-Each file beside this one holds a group of verbs. They import what they call inside their functions,
-so that `harness --help`, scoring and submitting start without torch.
+Each file beside this one holds a group of verbs and is imported when one of them runs. What is slow
+to import (torch, OpenCV, Matplotlib, PyAV) they import inside their functions, so that `harness
+--help`, scoring and submitting start without it.
 """
 
 import importlib.util
