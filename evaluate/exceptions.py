@@ -13,7 +13,7 @@ Three stand elsewhere. `models.weights.WeightsError` is a ValueError, because mo
 of ours. `submit.kaggle.child.NotSubmitted` lives in a process that imports nothing of ours either.
 `submit.ledger.Taken`, a JobError, carries a row of the ledger and is caught by the one who claims.
 
-Only the command line turns an exception into an exit status and a line on stderr (harness/cli/main.py).
+Only harness/cli/main.py turns an exception into an exit status and a line on stderr.
 """
 
 from collections.abc import Sequence
@@ -54,14 +54,15 @@ class JobError(RuntimeError):
 
 
 class DownloadError(JobError):
-    """The file could not be had; the message names the URL, the reason and how to hand over a copy."""
+    """A file could not be fetched. The message has the URL, the reason and how to hand in a copy."""
 
 
 class KaggleError(JobError):
     """Kaggle said no, or said nothing. The message is one line without credentials.
 
-    `kind` is credentials, http (with `status`), network, upload, silent (past the deadline) or crash
-    (of the kaggle package); `request` names the request during which it happened, where known.
+    `kind` is credentials, http (with `status`), network, upload, silent (past the deadline) or
+    crash (of the kaggle package); `request` names the request during which it happened, where
+    known.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class KaggleError(JobError):
 
     @property
     def nothing_sent(self) -> bool:
-        """Whether an upload that failed like this surely submitted nothing; otherwise it may have."""
+        """Whether an upload that failed like this surely submitted nothing; else it may have."""
         before_upload = self.request in ("IntrospectToken", "StartSubmissionUpload")
         if self.kind in ("credentials", "upload") or before_upload:
             return True

@@ -1,1 +1,1 @@
-"""From a detection table to a competition's CSV, its check, the submission, and the ledger. Never torch."""
+"""From a table to a CSV, its check, the submission that counts, and the ledger. Never torch."""
