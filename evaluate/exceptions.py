@@ -54,7 +54,7 @@ class JobError(RuntimeError):
 
 
 class DownloadError(JobError):
-    """A file could not be fetched. The message has the URL, the reason and how to hand in a copy."""
+    """A file could not be fetched. The message has the URL, the reason, how to hand in a copy."""
 
 
 class KaggleError(JobError):
