@@ -57,31 +57,39 @@ def weighted_average_precision(
     weights summed; where that is 0, so is AP. With `eleven_point` a hit's step is the number of
     the recalls 0, 0.1 ... 1 that it is the first to reach.
 
-    Plain Python over rows of R numbers, to run through `loops.loop`.
+    Plain Python over rows of R numbers, to run through `loops.loop`. Rows are written in place,
+    because compiled code would spend more time on making new ones than on the arithmetic.
     """
     hits, resamples = weights.shape
     truths = np.maximum(positives, 1)
     precision = np.empty((hits, resamples))
-    hits_upto = np.zeros((len(prefix_ends) + 1, resamples), np.int64)  # row f: before prefix f
+    hits_upto = np.zeros((len(prefix_ends), resamples), np.int64)  # of each prefix
+    ranks = np.maximum(ranks, 1)
+    count = np.zeros(resamples, np.int64)
     start = 0
     for f in range(len(prefix_ends)):
-        hits_upto[f + 1] = hits_upto[f]
         for h in range(start, prefix_ends[f]):  # step 1
-            hits_upto[f + 1] += weights[h]
-            precision[h] = hits_upto[f + 1] / np.maximum(ranks[h], 1)
+            np.add(count, weights[h], count)
+            np.divide(count, ranks[h], precision[h])
+        hits_upto[f] = count
         start = prefix_ends[f]
 
     ap = np.zeros((len(prefix_ends), resamples))
+    step = np.empty(resamples)
     for f in range(len(prefix_ends)):
+        if f > 0 and prefix_ends[f] == prefix_ends[f - 1]:  # a lower confidence, but no more hits
+            ap[f] = ap[f - 1]
+            continue
         best = np.zeros(resamples)
-        hits_here = hits_upto[f + 1]
+        count[:] = hits_upto[f]
         for h in range(prefix_ends[f] - 1, -1, -1):
-            best = np.maximum(best, precision[h])  # step 2
+            np.fmax(best, precision[h], best)  # step 2
             if eleven_point:
-                before = hits_here - weights[h]
-                first = (before == 0) & (hits_here > 0)  # reaches recall 0
-                ap[f] += best * (10 * hits_here // truths - 10 * before // truths + first)
-                hits_here = before
+                before = count - weights[h]
+                first = (before == 0) & (count > 0)  # reaches recall 0
+                ap[f] += best * (10 * count // truths - 10 * before // truths + first)
+                count[:] = before
             else:
-                ap[f] += best * weights[h]  # step 3
+                np.multiply(best, weights[h], step)
+                np.add(ap[f], step, ap[f])  # step 3
     return ap / 11 if eleven_point else ap / truths

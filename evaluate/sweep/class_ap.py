@@ -15,7 +15,7 @@ from evaluate.tables import Array
 walk = Kernels("evaluate.sweep.walk_kernel")
 
 FALSE_POSITIVE, NEUTRAL = -1, -2  # targets of candidates that can hit nothing
-RESAMPLES_AT_ONCE = 128  # weightings of the images in one walk
+RESAMPLES_AT_ONCE = 256  # weightings of the images in one walk
 
 
 @dataclass(frozen=True, eq=False)
