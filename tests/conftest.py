@@ -1,4 +1,4 @@
-"""One thread a test process: two that share two cores with other work wait for each other most of the time."""
+"""One thread per test process: two on two busy cores mostly wait for each other."""
 
 import os
 

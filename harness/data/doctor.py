@@ -120,7 +120,7 @@ def _examine_all(paths: Mapping[Path, str], progress: Progress) -> dict[Path, _P
 
 
 def _examine(path: Path, image_id: str) -> _Photo:
-    """Decode a whole photo: first with Pillow, which refuses one cut short, then as training does."""
+    """Decode a whole photo: with Pillow, which refuses one cut short, then as training does."""
     faults: list[tuple[str, str]] = []
     content = path.read_bytes()
     size = None
