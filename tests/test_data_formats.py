@@ -176,7 +176,7 @@ def test_coco_boxes_are_corner_and_size_and_crowds_are_difficult(tmp_path):
     assert truth.difficult.tolist() == [False, True]
 
 
-def test_yolo_shares_are_of_the_turned_photo(tmp_path):
+def test_yolo_coordinates_are_normalized_by_the_turned_photo(tmp_path):
     write_yolo(tmp_path)
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn: 40 x 20 on file, 20 x 40 as cv2 reads it

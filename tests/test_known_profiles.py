@@ -116,7 +116,7 @@ def test_numbers_that_nobody_named_are_sorted_as_numbers(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["open-images", "yolo"])
-def test_shares_without_photos_are_refused(tmp_path, name):
+def test_normalized_coordinates_without_photos_are_refused(tmp_path, name):
     profile, path = load_profile(name), saved(tmp_path, FILES[name])
     for action in (
         lambda: write_submission(table(name), path, profile=profile),

@@ -16,7 +16,7 @@ from tests.test_exchange_rows import SIZES, fast, fresh, problems, saved, tables
 from tests.test_tables import assert_same
 
 
-def test_yolo_lines_are_shares_of_the_photo_with_conf_last(tmp_path):
+def test_yolo_lines_are_normalized_coordinates_with_conf_last(tmp_path):
     # photo a is 500 x 375: centre ((50 + 150) / 2, (75 + 225) / 2) = (100, 150) is (0.2, 0.4) of
     # it, size (100, 150) is (0.2, 0.4) too; photo b is 96 x 64: centre (48, 16) is (0.5, 0.25),
     # size (96, 32) is (1, 0.5)

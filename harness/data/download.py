@@ -45,6 +45,9 @@ def download(
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.touch()
+
+    # A file of hundreds of megabytes seldom comes in one go. Each try asks for the bytes that
+    # `part` lacks; only tries that bring nothing count, so a line that breaks often still ends.
     idle, came = 0, False  # tries in a row without a byte; whether this call has had any
     while True:
         before = part.stat().st_size
@@ -65,6 +68,7 @@ def download(
         if idle == TRIES or isinstance(failure, URLError) and not came:  # the latter: no network
             raise DownloadError(f"{url}: {failure}; {by_hand}")
         time.sleep(PAUSE)
+
     if wanted and (digest := _digest(part, kind)) != wanted:
         part.unlink()  # a next call starts over
         raise DownloadError(f"{url}: {kind} of what came is {digest}, want {wanted}; {by_hand}")
@@ -80,9 +84,8 @@ def _fetch(url: str, part: Path, progress: Progress) -> bool:
     except HTTPError as error:
         if error.code != 416:
             raise
-        whole = (
-            error.headers.get("Content-Range") == f"bytes */{have}"
-        )  # nothing lies beyond what we have
+        # 416: nothing lies beyond what we have, so it is whole, unless the file there is another
+        whole: bool = error.headers.get("Content-Range") == f"bytes */{have}"
         if not whole:
             os.truncate(part, 0)  # of another file
         return whole

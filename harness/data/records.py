@@ -32,7 +32,7 @@ class Problem:
     file: str  # to open
     line: int | None  # from 1
     image_id: str  # "" when no single photo is concerned
-    what: str
+    what: str  # what is wrong; a key of `harness data check --json`
     severity: str = "error"  # "error": the split cannot be used; "warning": it can
 
     def __str__(self) -> str:
