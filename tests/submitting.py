@@ -9,7 +9,8 @@ from evaluate.exceptions import InputError, KaggleError, Refused
 from submit.csv.check import check_submission
 from submit.kaggle.client import Kaggle
 from submit.kaggle.poll import LOST_AFTER, open_submissions, poll
-from submit.kaggle.submission import SendRules, submit
+from submit.kaggle.send_rules import SendRules
+from submit.kaggle.submission import submit
 from submit.ledger import Ledger
 from tests.kaggle_server import SLUG, TOKEN, KaggleServer
 from tests.rows import ROW

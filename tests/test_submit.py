@@ -10,7 +10,8 @@ import pytest
 from evaluate.exceptions import InputError, KaggleError, Refused
 from submit.csv.check import check_submission
 from submit.kaggle.marker import marker
-from submit.kaggle.submission import SendRules, submit
+from submit.kaggle.send_rules import SendRules
+from submit.kaggle.submission import submit
 from submit.ledger import Ledger
 from tests.kaggle_server import SLUG
 from tests.rows import ROW

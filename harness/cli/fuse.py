@@ -6,8 +6,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from evaluate.ensemble.choice import choice_in_words, choice_json
-from evaluate.ensemble.fuse_files import fuse_files, search_files
 from evaluate.ensemble.rule import FusionRule
 from evaluate.exceptions import InputError
 from harness.cli.options import TRUTH, AsJson, TruthOption, bars, parse_numbers
@@ -43,6 +41,9 @@ def fuse_command(
     nmw first put each table through NMS, at an IoU below the fusion's. The fused table is swept,
     applied and scored like any other.
     """
+    from evaluate.ensemble.choice import choice_in_words, choice_json
+    from evaluate.ensemble.fuse_files import fuse_files, search_files
+
     if not tables:
         raise InputError("fuse: want at least one table")
     if (rule or weights) and (recipe or search):

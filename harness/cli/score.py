@@ -6,8 +6,6 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from evaluate.diagnosis.diagnose import diagnose
-from evaluate.diagnosis.verdicts import RULES
 from harness.cli.options import (
     LEDGER,
     READING,
@@ -17,7 +15,6 @@ from harness.cli.options import (
     ReadingOption,
     TruthOption,
 )
-from harness.report.diagnosis_text import diagnosis_in_words, diagnosis_json
 
 TableFile = Annotated[Path, Parameter(help="A table (.npz) or a submission (.csv).")]
 
@@ -85,6 +82,10 @@ def errors_command(
     """What costs AP, by kind of error, size and class; the best confidence, the classes mixed up,
     and how far scores can be trusted.
     """
+    from evaluate.diagnosis.diagnose import diagnose
+    from evaluate.diagnosis.verdicts import RULES
+    from harness.report.diagnosis_text import diagnosis_in_words, diagnosis_json
+
     truth = source.load()
     dets = reading.reader(source, truth).read(detections, truth)
     diagnosis = diagnose(dets, truth, rule=RULES[metric], conf=confusion_conf)

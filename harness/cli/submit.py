@@ -1,28 +1,24 @@
-"""From a table to a counted submission: csv, check, submit, poll. No torch."""
+"""From a table to a counted submission: csv, check, submit, poll. No torch.
+
+What only sending takes (a database, child processes) is imported where a file is sent.
+"""
 
 import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from evaluate.exceptions import BadRows, JobError
-from evaluate.tables import Detections
 from harness.cli.options import LEDGER, AsJson, Data, Images, LedgerPath, ProfileName, Split
-from submit.csv.check import (
-    SubmissionSummary,
-    check_submission,
-    last_good,
-    suspicious_changes,
-)
-from submit.csv.formats import write_submission
 from submit.csv.profile import DEFAULT, load_profile
-from submit.kaggle.client import Kaggle
-from submit.kaggle.poll import open_submissions, poll
-from submit.kaggle.submission import DEFAULT_RULES, SendRules, submit_and_wait
-from submit.ledger import Ledger, SubmissionRow
+from submit.kaggle.send_rules import DEFAULT_RULES, SendRules
+
+if TYPE_CHECKING:
+    from submit.csv.check import SubmissionSummary
+    from submit.ledger import SubmissionRow
 
 SubmissionFile = Annotated[Path, Parameter(help="The submission (.csv).")]
 Sample = Annotated[
@@ -48,6 +44,9 @@ def csv_command(
 
     DATA gives the photos' sizes, for profiles whose boxes are in normalized coordinates.
     """
+    from evaluate.tables import Detections
+    from submit.csv.formats import write_submission
+
     form, table, sizes = load_profile(profile), Detections.load(detections), None
     if data is not None:
         from harness.convert import find_vocabulary, sizes_for
@@ -89,6 +88,10 @@ def submit_command(
     as_json: AsJson = False,
 ) -> None:
     """Check a CSV, ask Kaggle whether it would count, send it once and wait for its score."""
+    from submit.kaggle.client import Kaggle
+    from submit.kaggle.submission import submit_and_wait
+    from submit.ledger import Ledger
+
     summary, warnings = _check(submission, profile, sample, ledger)
     print(_summary_text(f"{submission}: {summary.text()}", warnings), file=sys.stderr)
     with Ledger(ledger) as book, Kaggle() as kaggle:
@@ -110,6 +113,10 @@ def submit_command(
 
 def poll_command(*, ledger: LedgerPath = LEDGER, as_json: AsJson = False) -> None:
     """Go on waiting for scores, and find out what became of submissions that were cut off."""
+    from submit.kaggle.client import Kaggle
+    from submit.kaggle.poll import open_submissions, poll
+    from submit.ledger import Ledger
+
     with Ledger(ledger) as book, Kaggle() as kaggle:
         rows = poll(book, kaggle, open_submissions(book), changed=_print_change)
     if as_json:
@@ -120,11 +127,14 @@ def poll_command(*, ledger: LedgerPath = LEDGER, as_json: AsJson = False) -> Non
 
 def _check(
     submission: Path, profile: str, sample: Path | None, ledger: Path
-) -> tuple[SubmissionSummary, list[str]]:
+) -> tuple["SubmissionSummary", list[str]]:
     """The summary of a good file, and its warnings.
 
     Of a bad file it prints every bad row to stdout, then raises BadRows.
     """
+    from submit.csv.check import check_submission, last_good, suspicious_changes
+    from submit.ledger import Ledger
+
     try:
         summary = check_submission(submission, profile=load_profile(profile), sample=sample)
     except BadRows as error:
@@ -141,16 +151,16 @@ def _summary_text(heading: str, warnings: list[str]) -> str:
     return "\n".join([heading, *(f"warning: {line}" for line in warnings)])
 
 
-def _print_sent(row: SubmissionRow) -> None:
+def _print_sent(row: "SubmissionRow") -> None:
     _print_change(row)
     print("waiting for the score; may be cut off, `harness poll` goes on", file=sys.stderr)
 
 
-def _print_change(row: SubmissionRow) -> None:
+def _print_change(row: "SubmissionRow") -> None:
     print(_row_text(row), file=sys.stderr)
 
 
-def _row_text(row: SubmissionRow) -> str:
+def _row_text(row: "SubmissionRow") -> str:
     """What the ledger knows about a submission, in one line."""
     state = "would be sent" if row.id is None else row.state
     ref = f", ref {row.ref}" if row.ref else ""

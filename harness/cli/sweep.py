@@ -3,15 +3,11 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from evaluate.exceptions import InputError
-from evaluate.sweep import thresholds
-from evaluate.sweep.sweep_csv import Cell, read_thresholds, write_sweep
-from evaluate.sweep.thresholds import CONFS, IOUS, Sweep
-from evaluate.tables import Detections
 from harness.cli.options import (
     TRUTH,
     AsJson,
@@ -21,6 +17,10 @@ from harness.cli.options import (
     bars,
     parse_numbers,
 )
+
+if TYPE_CHECKING:
+    from evaluate.sweep.sweep_csv import Cell
+    from evaluate.sweep.thresholds import Sweep
 
 
 def sweep_command(
@@ -39,11 +39,15 @@ def sweep_command(
     as_json: AsJson = False,
 ) -> None:
     """Score every pair of confidence and NMS IoU; the best cell is what `harness apply` takes."""
+    from evaluate.sweep import thresholds
+    from evaluate.sweep.sweep_csv import write_sweep
+    from evaluate.tables import Detections
+
     result = thresholds.sweep(
         Detections.load(candidates),
         source.load(),
-        confs=parse_numbers("--conf", conf, "0.01,0.05") if conf else CONFS,
-        ious=parse_numbers("--iou", iou, "0.4,0.5") if iou else IOUS,
+        confs=parse_numbers("--conf", conf, "0.01,0.05") if conf else thresholds.CONFS,
+        ious=parse_numbers("--iou", iou, "0.4,0.5") if iou else thresholds.IOUS,
         candidates_max=candidates_max,
         keep_max=keep_max,
         progress=bars,
@@ -69,6 +73,10 @@ def apply_command(
     keep_max: KeepMax = 3000,
 ) -> None:
     """NMS and confidence threshold: candidates become detections."""
+    from evaluate.sweep import thresholds
+    from evaluate.sweep.sweep_csv import read_thresholds
+    from evaluate.tables import Detections
+
     if sweep is None and (conf is None or iou is None):
         raise InputError("apply: want --sweep sweep.csv, or --conf and --iou")
     dets = Detections.load(candidates)
@@ -81,7 +89,7 @@ def apply_command(
     print(f"{out}: {len(kept):,} detections on {len(kept.image_ids):,} images at {cell}")
 
 
-def _as_dict(result: Sweep, per_class: bool) -> dict[str, Any]:
+def _as_dict(result: "Sweep", per_class: bool) -> dict[str, Any]:
     content: dict[str, Any] = {
         "best": asdict(result.cells[0]),
         "cells": [asdict(cell) for cell in result.cells],
@@ -92,7 +100,7 @@ def _as_dict(result: Sweep, per_class: bool) -> dict[str, Any]:
     return content
 
 
-def _best_text(cells: list[Cell]) -> str:
+def _best_text(cells: list["Cell"]) -> str:
     top, *others = cells
     equals = sum(cell.could_be_best for cell in others)
     return (
@@ -101,7 +109,7 @@ def _best_text(cells: list[Cell]) -> str:
     )
 
 
-def _per_class_text(result: Sweep) -> str:
+def _per_class_text(result: "Sweep") -> str:
     aps = [cell.ap for cell in result.by_class if cell.ap is not None]
     text = (
         f"each class at its own best cell: {sum(aps) / len(aps):.4f} "

@@ -44,7 +44,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,27 +54,11 @@ from submit.csv.check import SubmissionSummary
 from submit.kaggle.client import Competition, Kaggle
 from submit.kaggle.marker import has_marker, marker
 from submit.kaggle.poll import poll
+from submit.kaggle.send_rules import DEFAULT_RULES, SendRules
 from submit.ledger import Ledger, ScoreRow, SubmissionRow, Taken
 
 NOT_SCORED = ("failed", "error")  # states of submissions that no score came of
 ROUNDING = 1e-9  # a gain of 0.05 may come out a little less in floating point
-
-
-@dataclass(frozen=True)
-class SendRules:
-    """When a file is sent. Each field is an option of `harness submit`, its docstring the help."""
-
-    min_gain: float = 0.0
-    """By how much the local score must beat the best one submitted so far."""
-    force: bool = False
-    """Send the file whatever its local score is, or without one."""
-    reserve: int = 0
-    """Submissions of today to keep."""
-    dry_run: bool = False
-    """Do everything except the upload."""
-
-
-DEFAULT_RULES = SendRules()
 
 
 def submit_and_wait(
