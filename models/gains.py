@@ -10,7 +10,7 @@ class Gains:
     Source: YOLOv5's hyper-parameters.
     """
 
-    # Of the tuned loss alone.
+    # Of the tuned loss alone, for three levels; with fewer, each level counts for more.
     box_gain: float = 0.05
     object_gain: float = 1.0  # at 640 x 640; proportional to the input's area
     class_gain: float = 0.5  # at 80 classes; proportional to their number

@@ -24,16 +24,33 @@ def test_tuned_parts_by_hand():
     # Truth 4 x 6 against anchor 8 x 8: factor 2 at most, it answers. Centre (4, 12) / 8 = (0.5,
     # 1.5): home row 1 col 0, neighbours col 1 (0.5 is not below 0.5) and row 2, which is outside.
     # All logits 0: boxes are 8 x 8 at the middle of their cells, so IoU at home 24 / 64 and at col
-    # 1 (2 apart from x 8 to 16) 0.
+    # 1 (2 apart from x 8 to 16) 0. The one level counts for three.
     parts = tuned_loss(zeros(), TARGET, decode_sigmoid, ANCHORS, (8,), Gains(balance=(1.0,)))
     home = ciou(torch.tensor([[4.0, 12, 8, 8]]), torch.tensor([[4.0, 12, 4, 6]]))
     beside = ciou(torch.tensor([[12.0, 12, 8, 8]]), torch.tensor([[4.0, 12, 4, 6]]))
     assert float(home[0]) == pytest.approx(24 / 64) and float(beside[0]) == 0
-    assert float(parts["box"]) == pytest.approx(0.05 * (2 - float(home[1]) - float(beside[1])) / 2)
+    assert float(parts["box"]) == pytest.approx(
+        3 * 0.05 * (2 - float(home[1]) - float(beside[1])) / 2
+    )
     wanted = torch.tensor([24 / 64, 0, 0, 0])  # the IoU is what objectness is asked for
     obj = F.binary_cross_entropy_with_logits(torch.zeros(4), wanted)
-    assert float(parts["object"]) == pytest.approx(16 * 16 / 640**2 * float(obj))
-    assert float(parts["class"]) == pytest.approx(0.5 * 2 / 80 * math.log(2))
+    assert float(parts["object"]) == pytest.approx(3 * 16 * 16 / 640**2 * float(obj))
+    assert float(parts["class"]) == pytest.approx(3 * 0.5 * 2 / 80 * math.log(2))
+
+
+def test_one_level_costs_as_much_as_three_that_see_the_same():
+    # Three equal levels add three equal means, 0.05 * (m + m + m); one level has 3 * 0.05 * m.
+    one = tuned_loss(zeros(), TARGET, decode_sigmoid, ANCHORS, (8,), Gains(balance=(1.0,)))
+    three = tuned_loss(
+        [*zeros(), *zeros(), *zeros()],
+        TARGET,
+        decode_sigmoid,
+        ANCHORS.expand(3, 1, 2),
+        (8, 8, 8),
+        Gains(balance=(1.0, 1.0, 1.0)),
+    )
+    for part, value in one.items():
+        assert value > 0 and float(value) == pytest.approx(float(three[part]))
 
 
 def test_report_parts_by_hand():
@@ -62,7 +79,7 @@ def test_two_truths_in_one_place_ask_for_the_better_overlap():
     raw[0][..., 4] = 20.0  # sure of an object: BCE is 20 * (1 - wanted)
     parts = tuned_loss(raw, both, decode_sigmoid, ANCHORS, (8,), Gains(balance=(1.0,)))
     # home place: IoU .375 and 1, so 1 is wanted there; the other three want 0
-    assert float(parts["object"]) == pytest.approx(16 * 16 / 640**2 * 20 * 3 / 4, rel=1e-4)
+    assert float(parts["object"]) == pytest.approx(3 * 16 * 16 / 640**2 * 20 * 3 / 4, rel=1e-4)
 
 
 def test_an_anchor_in_the_ignore_band_is_neither_object_nor_background():
