@@ -29,6 +29,10 @@ from harness.recipe import Recipe, load_recipe, save_recipe
 
 LogLine = dict[str, Any]  # of log.jsonl: one step, or one epoch
 
+# The epoch of log.jsonl's line about the weights that a training starts from. Epochs count from 0
+# in the log and from 1 on pages and curves, where the start is therefore epoch 0.
+START = -1
+
 
 class Run:
     """The files of one run folder, there or not, and readers for those that are text."""
@@ -157,7 +161,11 @@ def weights_in(path: Path) -> Path:
 
 
 def read_log(path: Path) -> tuple[list[LogLine], list[LogLine]]:
-    """The lines of steps and the lines of epochs. A last line that a kill cut short is left out."""
+    """The lines of steps and the lines of epochs. A last line that a kill cut short is left out.
+
+    The first line of the epochs is about the start, and its epoch is `START`, where the start was
+    validated.
+    """
     try:
         lines = [
             json.loads(line)

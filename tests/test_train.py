@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,6 +18,10 @@ from harness.build import build
 from harness.cli.process import compute_deterministically
 from harness.data.dataset import load_split
 from harness.recipe import load_recipe
+from harness.report.headline import facts_of
+from harness.report.page import write_report
+from harness.report.plots import best_epoch
+from harness.run_folder import read_log
 from harness.training import train as training
 from harness.training.ema import Ema
 from harness.training.optimizer import build_optimizer, set_rates
@@ -49,10 +54,10 @@ def deterministic():
     torch.use_deterministic_algorithms(False)
 
 
-def run(data, out, *more, resume=False):
+def run(data, out, *more, resume=False, say=lambda line: None):
     recipe = load_recipe("v5n", [*SETTINGS, *more])
     splits = load_split(data, "train"), load_split(data, "val")
-    return train(recipe, *splits, out, device=torch.device("cpu"), resume=resume)
+    return train(recipe, *splits, out, device=torch.device("cpu"), resume=resume, say=say)
 
 
 def weights_of(path):
@@ -265,6 +270,123 @@ def test_training_starts_from_weights_and_their_class_rows(data, tmp_path):
     run(data, tmp_path / "b", "epochs=1", f"weights={tmp_path / 'a'}", "lr=0", "warmup_bias_lr=0")
     trained = weights_of(tmp_path / "b" / "last.pt")["model"]
     assert all(torch.equal(start[k], trained[k]) for k in start if k.endswith(("weight", "bias")))
+
+
+@pytest.fixture(scope="module")
+def start(data, tmp_path_factory):
+    """A finished run to start from: it knows both classes."""
+    folder = tmp_path_factory.mktemp("start") / "r"
+    run(data, folder, "epochs=1")
+    return f"weights={folder}"
+
+
+def scored(monkeypatch, *values):
+    """Let validation give these values in turn: of the start, then of model and average."""
+    remaining = iter(values)
+    monkeypatch.setattr(training, "validate", lambda *_: next(remaining))
+
+
+def log_of(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_a_start_that_no_epoch_beats_is_kept_and_said(data, start, tmp_path, monkeypatch):
+    scored(monkeypatch, 0.694, 0.671, 0.65, 0.694, 0.6)  # an equal score beats nothing
+    lines = []
+    assert run(data, tmp_path, "epochs=2", start, say=lines.append) == 0.694
+    kept = weights_of(tmp_path / "best.pt")
+    begun = weights_of(Path(start.removeprefix("weights=")) / "best.pt")
+    assert same(kept["state"], begun["state"]) and (kept["epoch"], kept["map"]) == (-1, 0.694)
+    assert lines[-1] == (
+        f"{tmp_path / 'best.pt'}: is the start: AP50 0.694 untrained, 0.694 at best after "
+        "training; try a lower lr or fewer epochs"
+    )
+
+
+def test_a_start_that_an_epoch_beats_is_replaced_in_silence(data, start, tmp_path, monkeypatch):
+    scored(monkeypatch, 0.5, 0.4, 0.51)
+    lines = []
+    assert run(data, tmp_path, "epochs=1", start, say=lines.append) == 0.51
+    kept, last = weights_of(tmp_path / "best.pt"), weights_of(tmp_path / "last.pt")
+    assert same(kept["state"], last["ema"]) and len(lines) == 1  # what was carried over
+
+
+def test_the_start_is_the_first_line_of_the_log_and_epoch_0_of_its_curves(
+    data, start, tmp_path, monkeypatch
+):
+    scored(monkeypatch, 0.75, 0.5, 0.25)
+    run(data, tmp_path, "epochs=1", start)
+    first, *rest = log_of(tmp_path)
+    assert first["epoch"] == -1 and first["map"] == {"model": 0.75, "ema": 0.75}
+    assert [("map" in line, line["epoch"]) for line in rest] == [(False, 0), (False, 0), (True, 0)]
+    _, epochs = read_log(tmp_path / "log.jsonl")
+    assert best_epoch(epochs) == (0.75, 0, "model")
+    assert write_report(tmp_path, tmp_path / "report.html").on == "validation, the start, untrained"
+    page = (tmp_path / "report.html").read_text()
+    assert "best: 0.7500 at the start" in page
+    assert facts_of({}, None, False, epochs)["Epochs"] == "1"
+
+
+def test_a_start_scores_as_its_own_run_did(data, start, tmp_path):
+    run(data, tmp_path, "epochs=1", start)
+    begun = weights_of(Path(start.removeprefix("weights=")) / "best.pt")
+    assert log_of(tmp_path)[0]["map"]["model"] == begun["map"]
+
+
+def test_validating_the_start_does_not_change_the_training(data, start, tmp_path, monkeypatch):
+    run(data, tmp_path / "a", "epochs=1", start)
+    monkeypatch.setattr(training, "validate_start", lambda *_: None)
+    run(data, tmp_path / "b", "epochs=1", start)
+    a, b = (weights_of(tmp_path / name / "last.pt") for name in "ab")
+    assert same(a["model"], b["model"]) and same(a["ema"], b["ema"])
+
+
+@pytest.mark.parametrize("killed_at", [1, 2, 4])
+def test_a_run_killed_around_its_start_resumes_to_the_same_files(
+    data, start, tmp_path, monkeypatch, killed_at
+):
+    """Validations: 1 the start, 2 and 3 the first epoch, 4 and 5 the second."""
+    validate, count = training.validate, 0
+
+    def killing(*arguments):
+        nonlocal count
+        count += 1
+        if count == killed_at:
+            raise KeyboardInterrupt
+        return validate(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "validate", killing)
+        with pytest.raises(KeyboardInterrupt):
+            run(data, tmp_path / "killed", "epochs=2", start)
+    run(data, tmp_path / "killed", "epochs=2", start, resume=True)
+    run(data, tmp_path / "whole", "epochs=2", start)
+    for name, parts in (("last.pt", ("model", "ema")), ("best.pt", ("state",))):
+        killed, whole = (weights_of(tmp_path / folder / name) for folder in ("killed", "whole"))
+        assert all(same(killed[part], whole[part]) for part in parts)
+        assert killed.get("best") == whole.get("best") and killed.get("map") == whole.get("map")
+    logs = [log_of(tmp_path / folder) for folder in ("killed", "whole")]
+    kept = [[(x["epoch"], x.get("map"), x.get("loss")) for x in log] for log in logs]
+    assert kept[0] == kept[1] and [x[0] for x in kept[0]].count(-1) == 1
+
+
+def test_a_resumed_run_still_says_that_its_start_is_the_best(data, start, tmp_path, monkeypatch):
+    scored(monkeypatch, 0.9, 0.1, 0.1)  # and StopIteration in the second epoch
+    with pytest.raises(StopIteration):
+        run(data, tmp_path, "epochs=2", start)
+    scored(monkeypatch, 0.3, 0.2)
+    lines = []
+    assert run(data, tmp_path, "epochs=2", start, resume=True, say=lines.append) == 0.9
+    assert "AP50 0.900 untrained, 0.300 at best" in lines[-1]
+
+
+def test_weights_that_know_none_of_the_classes_are_not_validated(tmp_path, start, monkeypatch):
+    data = write_tiny_voc(tmp_path / "voc")
+    for xml in (data / "Annotations").iterdir():
+        xml.write_text(xml.read_text().replace("disc", "ring").replace("square", "cross"))
+    scored(monkeypatch, 0.2, 0.1)
+    assert run(data, tmp_path / "r", "epochs=1", start) == 0.2
+    assert [line["epoch"] for line in log_of(tmp_path / "r")] == [0, 0, 0]
 
 
 def test_rates_warm_up_and_fall():

@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.report.heat_map import HeatMap
 from harness.report.plots import best_epoch
-from harness.run_folder import LogLine
+from harness.run_folder import START, LogLine
 
 METRICS = {"voc-area": "AP50", "voc-11pt": "AP50 (11 points)", "coco": "AP50–95"}
 
@@ -36,6 +36,8 @@ def headline_of(
         return Headline(grid.best.map, "AP50", "validation, after the sweep")
     if epochs:
         value, epoch, which = best_epoch(epochs)
+        if not epoch:
+            return Headline(value, "AP50", "validation, the start, untrained")
         weights = "averaged weights" if which == "ema" else "model"
         return Headline(value, "AP50", f"validation, epoch {epoch}, {weights}")
     return None
@@ -48,10 +50,11 @@ def facts_of(
     facts = {}
     if origin:
         facts["Trained on"] = f"{origin['train']['images']:,} photos"
-    if epochs:
-        facts["Epochs"] = f"{len(epochs)}"
+    trained = [line for line in epochs if line["epoch"] != START]
+    if trained:
+        facts["Epochs"] = f"{len(trained)}"
         facts["Time"] = _duration(sum(sum(line["seconds"].values()) for line in epochs))
-        facts["Speed"] = f"{median(line['images_per_second'] for line in epochs):.3g} photos/s"
+        facts["Speed"] = f"{median(line['images_per_second'] for line in trained):.3g} photos/s"
     if origin:
         facts["Machine"] = origin["device"]
     if grid:

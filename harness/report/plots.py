@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def best_epoch(epochs: list[LogLine]) -> tuple[float, int, str]:
     """The highest AP50, its epoch (from 1), and whether "model" or "ema" reached it.
 
-    Of equal ones the first.
+    Epoch 0 is the start, where it was validated. Of equal ones the first.
     """
     scored = [
         (value, line["epoch"] + 1, which) for line in epochs for which, value in line["map"].items()
@@ -80,7 +80,10 @@ def plot_loss(axes: "Axes", steps: list[LogLine]) -> None:
 
 
 def plot_map(axes: "Axes", epochs: list[LogLine]) -> None:
-    """AP50 of the model and of its averaged weights after each epoch; a ring marks the best."""
+    """AP50 of the model and of its averaged weights after each epoch; a ring marks the best.
+
+    A validated start stands at 0.
+    """
     from matplotlib.ticker import MaxNLocator
 
     done = [line["epoch"] + 1 for line in epochs]
@@ -98,7 +101,7 @@ def plot_map(axes: "Axes", epochs: list[LogLine]) -> None:
         color=INK,
         fillstyle="none",
         markersize=10,
-        label=f"best: {best:.4f} at epoch {epoch}",
+        label=f"best: {best:.4f} at " + (f"epoch {epoch}" if epoch else "the start"),
     )
     axes.set(title="AP50 on validation", xlabel="epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

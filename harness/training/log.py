@@ -9,14 +9,17 @@ from torch.utils.tensorboard import SummaryWriter
 
 from evaluate.files import written_whole
 from harness.images.drawing import draw_boxes, grid, write_jpeg
-from harness.run_folder import Run
+from harness.run_folder import START, Run
 from models.detector import Target
 
 SHOWN_MAX = 16  # images of first_batch.jpg
 
 
 class TrainingLog:
-    """log.jsonl, one line per step and one per epoch, and the same numbers for TensorBoard."""
+    """log.jsonl and the same numbers for TensorBoard: one line per step and one per epoch.
+
+    Before them stands a line about the start where the start was validated.
+    """
 
     def __init__(self, run: Run, *, epochs_done: int, epoch_steps: int):
         """Goes on with the log of a resumed run; a run without a whole epoch starts it afresh."""
@@ -43,6 +46,14 @@ class TrainingLog:
         self._lines.write(json.dumps(line) + "\n")
         for name, value in losses.items():
             self._board.add_scalar(f"loss/{name}", value, step)
+
+    def start(self, scores: dict[str, float], seconds: float) -> None:
+        """The weights before the first step: their AP50, and the seconds it took to get it."""
+        for name, value in scores.items():
+            self._board.add_scalar(f"map/{name}", value, 0)
+        line = {"epoch": START, "map": scores, "seconds": {"validate": seconds}}
+        self._lines.write(json.dumps(line) + "\n")
+        self._lines.flush()
 
     def epoch(
         self, epoch: int, scores: dict[str, float], seconds: dict[str, float], speed: float

@@ -16,14 +16,17 @@ Say epoch 6 scores 0.71 and the best so far was 0.68. Killed ...
     before 1        last.pt says: 6 epochs done (0 to 5), best 0.68. Epoch 6 is trained again, from
                     the same weights on the same images, and everything comes out the same.
     between 1 and 2 best-so-far.pt is that of epoch 6 already, last.pt says the same as above. Epoch
-    6
-                    is trained again, scores 0.71 > 0.68 again, and writes the same file again.
+                    6 is trained again, scores 0.71 > 0.68 again, and writes the same file again.
     after 2         last.pt says: 7 epochs done, best 0.71. Epoch 7 is next.
 
 The other order would lose weights: between the two, last.pt would say that 0.71 is reached, while
 best-so-far.pt still held the weights that scored 0.68, and no later epoch below 0.71 would mend
 that. best.pt appears by renaming best-so-far.pt after the last epoch; while it is missing, the run
 has not finished.
+
+A start that knows some of the classes is the first best-so-far.pt, before the first step, and no
+last.pt goes with it: a run killed before its first epoch is over begins again at the start, scores
+it again, and writes the same file again.
 """
 
 from collections.abc import Callable
@@ -51,7 +54,8 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     epochs_done: int = 0
-    best: float = -1.0  # highest AP50 on validation so far; below 0 before the first epoch
+    best: float = -1.0  # highest AP50 on validation so far; below 0 before the first
+    classes_known: int = 0  # by the weights that the training starts from
 
     @property
     def models(self) -> dict[str, Detector]:
@@ -60,14 +64,8 @@ class TrainingState:
 
     def end_epoch(self, run: Run, recipe: Recipe, epoch: int, scores: dict[str, float]) -> None:
         """Note that an epoch is done, whose weights reached `scores`, and write both files."""
-        # Step 1: the weights, if they are the best so far; of equals the plain model's.
-        if max(scores.values()) > self.best:
-            self.best = max(scores.values())
-            winner = max(scores, key=lambda name: scores[name])
-            state = self.models[winner].state_dict()
-            content = {"state": state, "epoch": epoch, "map": self.best, "is": winner}
-            described = checkpoint.describe(recipe, self.model)
-            checkpoint.save(described | content, run.best_so_far)
+        # Step 1: the weights, if they are the best so far.
+        self.keep_best(run, recipe, epoch, scores)
 
         # Step 2: what the next epoch starts from.
         self.epochs_done = epoch + 1
@@ -83,6 +81,17 @@ class TrainingState:
             },
             run.last,
         )
+
+    def keep_best(self, run: Run, recipe: Recipe, epoch: int, scores: dict[str, float]) -> None:
+        """Write best-so-far.pt if these scores beat all before; of equals the plain model's."""
+        if max(scores.values()) <= self.best:
+            return
+        self.best = max(scores.values())
+        winner = max(scores, key=lambda name: scores[name])
+        state = self.models[winner].state_dict()
+        content = {"state": state, "epoch": epoch, "map": self.best, "is": winner}
+        described = checkpoint.describe(recipe, self.model)
+        checkpoint.save(described | content, run.best_so_far)
 
     def restore(self, run: Run) -> None:
         """Go back to the end of the last whole epoch, and cut the log to it."""
@@ -114,12 +123,16 @@ def start_training(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(recipe.seed)
         model = build(recipe, classes)
+    classes_known = 0
     if recipe.weights:
-        say(start_from(recipe.weights, model))
+        start = start_from(recipe.weights, model)
+        say(start.line)
+        classes_known = start.classes_known
     model.to(device).to(memory_format=torch.channels_last)
     return TrainingState(
         model,
         Ema(model, recipe.ema_epochs * epoch_steps),
         build_optimizer(model, recipe),
         torch.amp.GradScaler(device.type, enabled=precision == torch.float16),
+        classes_known=classes_known,
     )

@@ -3,9 +3,10 @@
 1. Write down what the run is made of (harness/run_folder.py).
 2. Make everything that changes: random weights, other weights, or where an interrupted run stopped
    (harness/training/state.py, which also says why that is the same to the bit).
-3. For each epoch: a step per batch, then AP50 of the weights and of their average on validation,
+3. If the start knows some of the classes, AP50 of it on validation: best.pt never falls below it.
+4. For each epoch: a step per batch, then AP50 of the weights and of their average on validation,
    then a checkpoint.
-4. Draw the curves, and give the best weights their final name.
+5. Draw the curves, give the best weights their final name, and say so if they are the start.
 """
 
 import math
@@ -28,7 +29,7 @@ from harness.inference.predict import predict
 from harness.inference.validation import CONF_MIN, validation_ap50
 from harness.recipe import Recipe
 from harness.report.plots import save_curves
-from harness.run_folder import Run
+from harness.run_folder import START, LogLine, Run
 from harness.training.augment import augment_at
 from harness.training.batches import train_batches
 from harness.training.log import TrainingLog, write_first_batch
@@ -48,11 +49,12 @@ def train(
     progress: Progress = silent,
     say: Callable[[str], object] = lambda line: None,
 ) -> float:
-    """Train and leave `out`/best.pt. -> its AP50 on `val_set`, the highest of all epochs.
+    """Train and leave `out`/best.pt. -> its AP50 on `val_set`, the highest of start and epochs.
 
     best.pt holds the weights, plain or averaged, that reached it. `say` gets one line about weights
-    that the training starts from. Raises InputError when `out` holds another run or the recipe does
-    not fit, JobError when the loss is not finite or the device runs out of memory.
+    that the training starts from, and one at the end if no epoch beat them. Raises InputError when
+    `out` holds another run or the recipe does not fit, JobError when the loss is not finite or the
+    device runs out of memory.
     """
     # Step 1: what the run is made of, on disk before the first step.
     precision = pick_precision(recipe.precision, device)
@@ -81,7 +83,7 @@ def train(
     if resume and run.last.exists():
         state.restore(run)
 
-    # Step 3: epochs.
+    # Steps 3 and 4: the start, then epochs.
     with (
         progress(
             "train",
@@ -91,6 +93,8 @@ def train(
         ) as advance,
         TrainingLog(run, epochs_done=state.epochs_done, epoch_steps=epoch_steps) as log,
     ):
+        if state.classes_known and not state.epochs_done:
+            validate_start(state, val_photos, val_set.truth, recipe, precision, run, log)
         for epoch in range(state.epochs_done, recipe.epochs):
             started = time.perf_counter()
             train_epoch(state, photos, train_set.truth, recipe, epoch, precision, run, log, advance)
@@ -107,11 +111,43 @@ def train(
             log.epoch(epoch, scores, seconds, len(photos) / seconds["train"])
             state.end_epoch(run, recipe, epoch, scores)
 
-    # Step 4: the run is finished.
+    # Step 5: the run is finished.
     save_curves(run.log, run.curves)
     if run.best_so_far.exists():  # not when a finished run is resumed
         os.replace(run.best_so_far, run.best)
+    _, epochs = run.read_log()
+    if warning := unbeaten_start(epochs):
+        say(f"{run.best}: {warning}")
     return state.best
+
+
+def validate_start(
+    state: TrainingState,
+    photos: Photos,
+    truth: GroundTruth,
+    recipe: Recipe,
+    precision: torch.dtype,
+    run: Run,
+    log: TrainingLog,
+) -> None:
+    """Score the weights before the first step, and keep them as the best so far."""
+    started = time.perf_counter()
+    ap50 = validate(state.model, photos, truth, recipe, precision)
+    scores = dict.fromkeys(state.models, ap50)  # the average is still the model itself
+    log.start(scores, time.perf_counter() - started)
+    state.keep_best(run, recipe, START, scores)
+
+
+def unbeaten_start(epochs: list[LogLine]) -> str:
+    """One line if no epoch of the log scored above a validated start, else ""."""
+    start = [line["map"]["model"] for line in epochs if line["epoch"] == START]
+    trained = [value for line in epochs if line["epoch"] != START for value in line["map"].values()]
+    if not start or not trained or max(trained) > start[0]:
+        return ""
+    return (
+        f"is the start: AP50 {start[0]:.3f} untrained, {max(trained):.3f} at best after training; "
+        "try a lower lr or fewer epochs"
+    )
 
 
 def train_epoch(
