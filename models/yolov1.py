@@ -31,9 +31,9 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # RG
 WIDTH = 512  # channels of the neck
 
 # Width, height in pixels of the tuned head's two anchors. Within ratio 4 the first fits sides of 12
-# to 192, the second of 40 to 640; squares, so that wide and tall fit alike. Measured at 448: every
-# box of 197 VOC photos (459 boxes) and of BCCD (4886) fits one of them, and no other pair from 32
-# to 64 and 140 to 192 fits more. What neither fits has one side below 40 and the other above 192.
+# to 192, the second of 40 to 640; squares, so that wide and tall fit alike. Measured at 448: one of
+# them fits 99.6 % of 6185 boxes on 2500 VOC photos, and all of 2804 in BCCD's training split. What
+# neither fits has a side of at most 12, or one of at most 40 and the other of at least 192.
 PRIORS = ((48.0, 48.0), (160.0, 160.0))
 
 
