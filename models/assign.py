@@ -66,6 +66,12 @@ def stack_truths(targets: list[Target]) -> Tensor:
     return torch.cat([image[:, None], label[:, None], xyxy_to_cxcywh(xyxy)], 1)
 
 
+def fits_by_ratio(sizes: Tensor, anchors: Tensor, ratio_max: float) -> Tensor:
+    """(T, A) bool: neither side of a size (T, 2) and an anchor (A, 2) differs by `ratio_max`."""
+    factor = sizes[:, None] / anchors  # (T, A, 2)
+    return torch.maximum(factor, 1 / factor).amax(-1) < ratio_max
+
+
 def match_by_ratio(
     truths: Tensor,
     anchors: Tensor,
@@ -85,8 +91,7 @@ def match_by_ratio(
     rows, cols = grid
 
     # 1. Anchors by size.
-    factor = truths[:, None, 4:] / anchors  # (T, A, 2)
-    fits = torch.maximum(factor, 1 / factor).amax(-1) < ratio_max  # (T, A)
+    fits = fits_by_ratio(truths[:, 4:], anchors, ratio_max)  # (T, A)
 
     # 2. Cells by distance: home, and a step along x or along y towards the nearer edge of home.
     centre = truths[:, 2:4] / stride  # (T, 2) x, y in cells

@@ -30,6 +30,7 @@ from harness.inference.validation import CONF_MIN, validation_ap50
 from harness.recipe import Recipe
 from harness.report.plots import save_curves
 from harness.run_folder import START, LogLine, Run
+from harness.training.anchor_check import anchor_warning
 from harness.training.augment import augment_at
 from harness.training.batches import train_batches
 from harness.training.log import TrainingLog, write_first_batch
@@ -52,7 +53,8 @@ def train(
     """Train and leave `out`/best.pt. -> its AP50 on `val_set`, the highest of start and epochs.
 
     best.pt holds the weights, plain or averaged, that reached it. `say` gets one line about weights
-    that the training starts from, and one at the end if no epoch beat them. Raises InputError when
+    that the training starts from, one if the anchors do not fit the boxes, and one at the end if no
+    epoch beat the start. Raises InputError when
     `out` holds another run or the recipe does not fit, JobError when the loss is not finite or the
     device runs out of memory.
     """
@@ -82,6 +84,8 @@ def train(
     )
     if resume and run.last.exists():
         state.restore(run)
+    if warning := anchor_warning(state.model, recipe, photos.sizes, train_set.truth):
+        say(warning)
 
     # Steps 3 and 4: the start, then epochs.
     with (
