@@ -24,7 +24,11 @@ def train_command(
     resume: Annotated[bool, Parameter(help="Go on with the run in OUT, if there is one.")] = False,
     device: Device = "auto",
 ) -> None:
-    """Train a detector; OUT/best.pt are its weights with the best AP50 on the validation split."""
+    """Train a detector; OUT/best.pt are its weights with the best AP50 on the validation split.
+
+    Weights to start from that know some of the classes are validated first, and best.pt never falls
+    below them.
+    """
     from harness.data.dataset import open_data
     from harness.device import pick_device
     from harness.recipe import load_recipe
