@@ -54,9 +54,8 @@ def train(
 
     best.pt holds the weights, plain or averaged, that reached it. `say` gets one line about weights
     that the training starts from, one if the anchors do not fit the boxes, and one at the end if no
-    epoch beat the start. Raises InputError when
-    `out` holds another run or the recipe does not fit, JobError when the loss is not finite or the
-    device runs out of memory.
+    epoch beat the start. Raises InputError when `out` holds another run or the recipe does not fit,
+    JobError when the loss is not finite or the device runs out of memory.
     """
     # Step 1: what the run is made of, on disk before the first step.
     precision = pick_precision(recipe.precision, device)
