@@ -13,6 +13,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -37,6 +38,24 @@ from harness.training.log import TrainingLog, write_first_batch
 from harness.training.optimizer import set_rates
 from harness.training.state import TrainingState, start_training
 from models.detector import Detector, Target
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingJob:
+    """What a training works on; `TrainingState` is all that it changes."""
+
+    recipe: Recipe
+    precision: torch.dtype  # of the trunk
+    photos: Photos
+    truth: GroundTruth
+    val_photos: Photos
+    val_truth: GroundTruth
+    run: Run
+
+    @property
+    def epoch_steps(self) -> int:
+        """The last batch of an epoch holds what is left."""
+        return -(-len(self.photos) // self.recipe.batch)
 
 
 def train(
@@ -72,13 +91,13 @@ def train(
 
     # Step 2: everything that changes.
     photos, val_photos = Photos(train_set.photos), Photos(val_set.photos)
-    epoch_steps = -(-len(photos) // recipe.batch)
+    job = TrainingJob(recipe, precision, photos, train_set.truth, val_photos, val_set.truth, run)
     state = start_training(
         recipe,
         train_set.truth.classes,
         device=device,
         precision=precision,
-        epoch_steps=epoch_steps,
+        epoch_steps=job.epoch_steps,
         say=say,
     )
     if resume and run.last.exists():
@@ -87,32 +106,7 @@ def train(
         say(warning)
 
     # Steps 3 and 4: the start, then epochs.
-    with (
-        progress(
-            "train",
-            total=recipe.epochs * epoch_steps,
-            unit="step",
-            done=state.epochs_done * epoch_steps,
-        ) as advance,
-        TrainingLog(run, epochs_done=state.epochs_done, epoch_steps=epoch_steps) as log,
-    ):
-        if state.classes_known and not state.epochs_done:
-            validate_start(state, val_photos, val_set.truth, recipe, precision, run, log)
-        for epoch in range(state.epochs_done, recipe.epochs):
-            started = time.perf_counter()
-            train_epoch(state, photos, train_set.truth, recipe, epoch, precision, run, log, advance)
-            trained = time.perf_counter()
-
-            # Both sets of weights are scored, and the better one is kept.
-            scores = {
-                name: validate(model, val_photos, val_set.truth, recipe, precision)
-                for name, model in state.models.items()
-            }
-            seconds = {"train": trained - started, "validate": time.perf_counter() - trained}
-
-            # The log first: it is cut to the checkpoint when a killed run resumes.
-            log.epoch(epoch, scores, seconds, len(photos) / seconds["train"])
-            state.end_epoch(run, recipe, epoch, scores)
+    run_epochs(job, state, progress)
 
     # Step 5: the run is finished.
     save_curves(run.log, run.curves)
@@ -124,21 +118,38 @@ def train(
     return state.best
 
 
-def validate_start(
-    state: TrainingState,
-    photos: Photos,
-    truth: GroundTruth,
-    recipe: Recipe,
-    precision: torch.dtype,
-    run: Run,
-    log: TrainingLog,
-) -> None:
+def run_epochs(job: TrainingJob, state: TrainingState, progress: Progress) -> None:
+    """Score the start where it knows anything, then train, score and save epoch by epoch."""
+    steps, epochs = job.epoch_steps, job.recipe.epochs
+    with (
+        progress(
+            "train", total=epochs * steps, unit="step", done=state.epochs_done * steps
+        ) as advance,
+        TrainingLog(job.run, epochs_done=state.epochs_done, epoch_steps=steps) as log,
+    ):
+        if state.classes_known and not state.epochs_done:
+            validate_start(job, state, log)
+        for epoch in range(state.epochs_done, epochs):
+            started = time.perf_counter()
+            train_epoch(job, state, epoch, log, advance)
+            trained = time.perf_counter()
+
+            # Both sets of weights are scored, and the better one is kept.
+            scores = {name: validate(job, model) for name, model in state.models.items()}
+            seconds = {"train": trained - started, "validate": time.perf_counter() - trained}
+
+            # The log first: it is cut to the checkpoint when a killed run resumes.
+            log.epoch(epoch, scores, seconds, len(job.photos) / seconds["train"])
+            state.end_epoch(job.run, job.recipe, epoch, scores)
+
+
+def validate_start(job: TrainingJob, state: TrainingState, log: TrainingLog) -> None:
     """Score the weights before the first step, and keep them as the best so far."""
     started = time.perf_counter()
-    ap50 = validate(state.model, photos, truth, recipe, precision)
+    ap50 = validate(job, state.model)
     scores = dict.fromkeys(state.models, ap50)  # the average is still the model itself
     log.start(scores, time.perf_counter() - started)
-    state.keep_best(run, recipe, START, scores)
+    state.keep_best(job.run, job.recipe, START, scores)
 
 
 def unbeaten_start(epochs: list[LogLine]) -> str:
@@ -154,21 +165,13 @@ def unbeaten_start(epochs: list[LogLine]) -> str:
 
 
 def train_epoch(
-    state: TrainingState,
-    photos: Photos,
-    truth: GroundTruth,
-    recipe: Recipe,
-    epoch: int,
-    precision: torch.dtype,
-    run: Run,
-    log: TrainingLog,
-    advance: Advance,
+    job: TrainingJob, state: TrainingState, epoch: int, log: TrainingLog, advance: Advance
 ) -> None:
     """One step per batch, in the epoch's own order."""
-    epoch_steps = -(-len(photos) // recipe.batch)
+    recipe = job.recipe
     batches = train_batches(
-        photos,
-        truth,
+        job.photos,
+        job.truth,
         augment=augment_at(recipe, epoch),
         size=recipe.image_size,
         batch=recipe.batch,
@@ -177,13 +180,13 @@ def train_epoch(
         threads=recipe.threads,
     )
     state.model.train()
-    for step, (images, targets) in enumerate(batches, start=epoch * epoch_steps):
+    for step, (images, targets) in enumerate(batches, start=epoch * job.epoch_steps):
         if step == 0:
-            write_first_batch(images, targets, state.model.classes, run.first_batch)
+            write_first_batch(images, targets, state.model.classes, job.run.first_batch)
 
         # One step: rates, gradients, and the average of the weights.
-        lr = set_rates(state.optimizer, recipe, step, epoch_steps)
-        losses = train_step(state, images, targets, recipe, precision)
+        lr = set_rates(state.optimizer, recipe, step, job.epoch_steps)
+        losses = train_step(job, state, images, targets)
         state.ema.update(state.model)
 
         log.step(epoch, step, lr, losses)
@@ -196,17 +199,14 @@ def train_epoch(
 
 
 def train_step(
-    state: TrainingState,
-    images: Tensor,
-    targets: list[Target],
-    recipe: Recipe,
-    precision: torch.dtype,
+    job: TrainingJob, state: TrainingState, images: Tensor, targets: list[Target]
 ) -> dict[str, float]:
     """One step on images (B, 3, S, S) uint8. -> the loss by its parts, before the step.
 
     In float16 the scaler multiplies the loss so that small gradients do not vanish, divides them
     again before they are clipped, and leaves out a step whose gradients overflow.
     """
+    recipe, precision = job.recipe, job.precision
     model, optimizer, scaler = state.model, state.optimizer, state.scaler
     device = next(model.parameters()).device
     try:
@@ -237,22 +237,21 @@ def train_step(
     return losses
 
 
-def validate(
-    model: Detector, photos: Photos, truth: GroundTruth, recipe: Recipe, precision: torch.dtype
-) -> float:
-    """AP50 in [0, 1] of the model on photos with their truth."""
+def validate(job: TrainingJob, model: Detector) -> float:
+    """AP50 in [0, 1] of a model on the validation photos."""
+    recipe = job.recipe
     candidates = predict(
         model,
-        photos,
-        truth.image_ids,
+        job.val_photos,
+        job.val_truth.image_ids,
         size=recipe.size,
         batch=recipe.batch,
         conf_min=CONF_MIN,
         candidates_max=recipe.candidates_max,
-        precision=precision,
+        precision=job.precision,
         threads=recipe.threads,
     )
-    return validation_ap50(candidates, truth, candidates_max=recipe.candidates_max)
+    return validation_ap50(candidates, job.val_truth, candidates_max=recipe.candidates_max)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
