@@ -26,6 +26,7 @@ MESSAGE     ?=#              what Kaggle shows beside the submission
 
 PROFILE_OPTION = $(if $(PROFILE),--profile $(PROFILE))
 SAMPLE_OPTION  = $(if $(SAMPLE),--sample $(SAMPLE))
+SIZES_OPTION   = $(if $(PROFILE),--data $(DATA) --split $(TEST))# photos' sizes, for profiles
 MODELS := v1 v1-report v3 v3-report v5n v5s v5m v5m-report v5l v5l-report v5x
 
 .DEFAULT_GOAL := help
@@ -132,8 +133,7 @@ runs/%/final.npz: runs/%/test.npz runs/%/sweep.csv
 runs/%/val-final.npz: runs/%/val.npz runs/%/sweep.csv
 	$(HARNESS) apply $< --sweep $(@D)/sweep.csv --out $@
 runs/%/submission.csv: runs/%/final.npz
-	$(HARNESS) csv $< --out $@ $(PROFILE_OPTION) $(SAMPLE_OPTION) \
-	  $(if $(PROFILE),--data $(DATA) --split $(TEST))
+	$(HARNESS) csv $< --out $@ $(PROFILE_OPTION) $(SAMPLE_OPTION) $(SIZES_OPTION)
 	$(HARNESS) check $@ $(PROFILE_OPTION) $(SAMPLE_OPTION)
 runs/%/score.json: runs/%/submission.csv
 	$(HARNESS) score $< --data $(DATA) --split $(TEST) $(PROFILE_OPTION) --json > $@
