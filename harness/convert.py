@@ -28,7 +28,7 @@ from evaluate.exchange.yolo_txt import read_yolo, write_yolo
 from evaluate.tables import Detections, GroundTruth
 from harness.data.coco import CocoJson
 from harness.data.dataset import OpenedData, load_truth, open_data
-from submit.csv.formats import read_submission, write_submission
+from submit.csv.formats import SIZES_WANTED, read_submission, write_submission
 from submit.csv.profile import Profile, load_profile
 
 Format = Literal["npz", "coco", "csv", "submission", "devkit", "yolo"]
@@ -51,10 +51,7 @@ class Vocabulary:
     def sizes(self, image_ids: Sequence[str]) -> list[Size]:
         """(height, width) of these photos. Raises InputError without a DATA that has them."""
         if self.data is None:
-            raise InputError(
-                "boxes are normalized coordinates: want --data DATA --split SPLIT, for the photos' "
-                "sizes"
-            )
+            raise InputError(SIZES_WANTED)
         return self.data.sizes(self.split, image_ids)
 
 

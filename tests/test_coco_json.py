@@ -164,12 +164,12 @@ def test_every_bad_coco_result_is_named(tmp_path):
         {"score": True},
     ]
     path = saved(tmp_path / "r.json", [good, *({**good, **row} for row in bad), {"image_id": 1}, 3])
-    told = problems(read_results, path, numbers_of(truths()))
+    faults = problems(read_results, path, numbers_of(truths()))
     number, box = "want a score from 0 to 1", "want four finite numbers for the box"
     missing = "want bbox, category_id, image_id, score"
     assert [
         (text.split(": ")[1], text.split(": ")[2])
-        for text in sorted(told, key=lambda t: int(t.split()[2][:-1]))
+        for text in sorted(faults, key=lambda t: int(t.split()[2][:-1]))
     ] == [
         ("result 2", "unknown image"),
         ("result 3", "unknown image, unknown class"),

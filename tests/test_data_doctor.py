@@ -262,13 +262,13 @@ def test_the_findings_are_printed_for_people_and_for_machines(tmp_path):
     assert lines[0].split() == ["val"] and lines[1].split() == ["photos", "3"]
     assert [line.split(":")[0] for line in lines[-3:-1]] == ["error", "warning"]
     assert lines[-1] == f"{tmp_path}: 1 errors, 1 warnings"
-    told = json.loads(json.dumps(checked.as_dict()))
-    assert told["errors"] == 1 and told["splits"]["val"]["per_class"] == {
+    content = json.loads(json.dumps(checked.as_dict()))
+    assert content["errors"] == 1 and content["splits"]["val"]["per_class"] == {
         "cat": 1,
         "dog": 0,
         "person": 1,
     }
-    assert {"file", "line", "image_id", "what", "severity"} == set(told["problems"][0])
+    assert {"file", "line", "image_id", "what", "severity"} == set(content["problems"][0])
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -284,8 +284,8 @@ def test_damaged_bytes_anywhere_never_raise_anything_but_an_input_error(tmp_path
         shutil.copytree(tmp_path / "whole", tmp_path / "hurt")
         path = tmp_path / "hurt" / files[trial % len(files)].relative_to("whole")
         content = bytearray(path.read_bytes())
-        for at in rng.integers(0, len(content) or 1, 3) if content else ():
-            content[at] = rng.integers(256)
+        for position in rng.integers(0, len(content) or 1, 3) if content else ():
+            content[position] = rng.integers(256)
         path.write_bytes(content[: rng.integers(len(content) + 1)] if trial % 2 else content)
         errors = check_dataset(tmp_path / "hurt").errors
         try:
@@ -297,10 +297,10 @@ def test_damaged_bytes_anywhere_never_raise_anything_but_an_input_error(tmp_path
 @pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared/data")
 def test_bccd_has_two_boxes_without_area():
     checked = check_dataset(SHARED / "bccd")
-    at = sorted(
+    places = sorted(
         (Path(problem.file).stem, problem.line)
         for problem in checked.problems
         if "no area" in problem.what
     )
-    assert at == [("BloodImage_00338", 158), ("BloodImage_00343", 50)]
+    assert places == [("BloodImage_00338", 158), ("BloodImage_00343", 50)]
     assert checked.errors == () and checked.splits["trainval"].objects == 3941

@@ -20,8 +20,8 @@ def test_devkit_lines_are_inclusive_pixels_from_one(tmp_path):
         image_ids=("a.jpg", "b.JPEG"),
     )
     write_devkit(dets, tmp_path / "new" / "out")
-    there = {path.name: path.read_text() for path in (tmp_path / "new" / "out").iterdir()}
-    assert there == {
+    contents = {path.name: path.read_text() for path in (tmp_path / "new" / "out").iterdir()}
+    assert contents == {
         "comp4_det_test_cat.txt": "",
         "comp4_det_test_dog.txt": "b 0.25 48.0 240.0 195.0 371.0\na 0.5 1.0 1.0 1.0 1.0\n",
         "comp4_det_test_bird.txt": "",

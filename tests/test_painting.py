@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness.images.letterbox import GREY, letterbox
-from harness.training.augment import NO_AUGMENT, Augment, SampledAugment, sample_augment
+from harness.training.augment import Augment, SampledAugment, sample_augment
 from harness.training.painting import paint_sample
 
 SIZE = 200
@@ -170,7 +170,7 @@ def test_colours_by_hand(factors, before, after):
 @pytest.mark.parametrize("shape", [(120, 160), (97, 61), (40, 200)])
 def test_an_unaugmented_sample_is_the_letterbox(shape):
     photo = np.random.default_rng(0).integers(0, 255, (*shape, 3), np.uint8)
-    sampled = sample_augment(np.random.default_rng(0), 0, 9, NO_AUGMENT, SIZE)
+    sampled = sample_augment(np.random.default_rng(0), 0, 9, Augment(), SIZE)
     out, _, xyxy = painted(sampled, scene(photo, (3, 4, 50, 40)))
     canvas, place = letterbox(photo, (SIZE, SIZE))
     np.testing.assert_array_equal(out, canvas)

@@ -9,7 +9,7 @@ import torch
 from evaluate.exceptions import InputError
 from evaluate.tables import GroundTruth
 from harness.images.photos import Photos
-from harness.training.augment import NO_AUGMENT, Augment
+from harness.training.augment import Augment
 from harness.training.batches import train_batches
 from tests.noise import SHAPES, write_noise
 
@@ -78,7 +78,7 @@ def test_seeds_epochs_and_photos_draw_differently(paths):
 def test_an_epoch_shows_each_photo_once_in_an_order_of_its_own(paths):
     orders = []
     for epoch in range(3):
-        batches = epoch_of(Photos(paths), augment=NO_AUGMENT, epoch=epoch)
+        batches = epoch_of(Photos(paths), augment=Augment(), epoch=epoch)
         assert [len(images) for images, _ in batches] == [3, 3, 1] and [
             len(t) for _, t in batches
         ] == [3, 3, 1]
@@ -113,7 +113,7 @@ def test_images_are_channels_last_bytes_and_targets_are_tensors(paths):
 
 def test_difficult_boxes_are_left_out_and_others_are_cut_to_the_photo(paths):
     truth = truth_of([(0, 0, 1, 5, 5, 35, 30), (0, 1, 0, -10, 30, 40, 99)], images=1)
-    [(_, [(labels, xyxy)])] = epoch_of(Photos(paths[:1]), truth, augment=NO_AUGMENT, size=80)
+    [(_, [(labels, xyxy)])] = epoch_of(Photos(paths[:1]), truth, augment=Augment(), size=80)
     assert labels.tolist() == [1]
     np.testing.assert_allclose(
         xyxy, [[0, 40, 40, 70]]

@@ -80,9 +80,9 @@ def test_every_bad_yolo_line_is_named(tmp_path):
         f"{a}:6: the box is inside out: 0 0.5 0.5 -0.5 0.5 0.5",
         f"{a}:7: want four finite numbers for the box: 1.0 nan 0.5 0.5 0.5 0.5",
     ]
-    (told,) = problems(read_yolo, tmp_path / "elsewhere", ["a.jpg"], ["cat"], SIZES[:1])
+    (fault,) = problems(read_yolo, tmp_path / "elsewhere", ["a.jpg"], ["cat"], SIZES[:1])
     assert (
-        told == f"{tmp_path}/elsewhere: want label files such as a.txt, there is none of any image"
+        fault == f"{tmp_path}/elsewhere: want label files such as a.txt, there is none of any image"
     )
 
 

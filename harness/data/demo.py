@@ -37,8 +37,6 @@ HUES = {
 SHADOW = 0.45  # how much light a thing keeps off the ground
 INSIDE_MIN = 0.55  # share of a thing's pixels that must lie inside the frame
 
-Job = tuple[str, int]  # split, number of the photo in it
-
 
 @dataclass(frozen=True)
 class Thing:

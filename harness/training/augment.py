@@ -48,9 +48,6 @@ class Augment:
                 )
 
 
-NO_AUGMENT = Augment()
-
-
 def augment_at(recipe: Recipe, epoch: int) -> Augment:
     """The recipe's augmentation in an epoch (from 0): no mosaic in the last `mosaic_off_epochs`.
 

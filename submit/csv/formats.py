@@ -25,6 +25,10 @@ from submit.csv.parsing import parse_submission, require_same_images
 from submit.csv.profile import Profile, load_profile
 from submit.csv.rows import Columns, quoted, read_sample
 
+SIZES_WANTED = (
+    "boxes are normalized coordinates: want --data DATA --split SPLIT, for the photos' sizes"
+)
+
 
 def write_submission(
     dets: Detections,
@@ -100,8 +104,5 @@ def _widths_and_heights(profile: Profile, sizes: Sequence[Size] | None) -> Array
     if not profile.normalized:
         return None
     if sizes is None:
-        raise InputError(
-            "boxes are normalized coordinates: want --data DATA --split SPLIT, for the photos' "
-            "sizes"
-        )
+        raise InputError(SIZES_WANTED)
     return np.array(sizes, np.float64).reshape(-1, 2)[:, ::-1]
